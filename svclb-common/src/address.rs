@@ -1,0 +1,190 @@
+//! The two address families, behind one trait, so that every path is written once.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{plain_data, tuple::Tuple};
+
+/// An IPv4 address: the four bytes of the wire.
+#[repr(C, align(4))]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct V4 {
+    /// The bytes in network order.
+    pub ip: [u8; 4],
+}
+
+/// An IPv6 address: the sixteen bytes of the wire.
+#[repr(C, align(4))]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct V6 {
+    /// The bytes in network order.
+    pub ip: [u8; 16],
+}
+
+const _: () = assert!(size_of::<V4>() == 4 && size_of::<V6>() == 16);
+plain_data!(V4, V6);
+
+/// An address of one family, as the maps and the packet path hold it.
+///
+/// Comparison and hashing go through [`Address::words`]: a comparison of byte arrays would be a
+/// call to `memcmp`, which a kernel program does not have.
+pub trait Address: Copy + Eq + 'static {
+    /// Whether this is IPv6.
+    const IS_V6: bool;
+    /// How many 32-bit words an address has.
+    const WORDS: usize;
+    /// All zero: the key of a frontend that is reached at every address of the node.
+    const ANY: Self;
+
+    /// The `i`-th 32-bit word, its bytes in wire order; words past the end are zero.
+    fn word(&self, i: usize) -> u32;
+
+    /// The address in the standard library's type.
+    fn to_ip(self) -> IpAddr;
+
+    /// The address, if `ip` is of this family.
+    fn from_ip(ip: IpAddr) -> Option<Self>;
+
+    /// Whether this is the all-zero address.
+    #[inline(always)]
+    fn is_any(&self) -> bool {
+        (self.word(0) | self.word(1) | self.word(2) | self.word(3)) == 0
+    }
+}
+
+impl V4 {
+    #[inline(always)]
+    fn raw(&self) -> u32 {
+        u32::from_ne_bytes(self.ip)
+    }
+}
+
+impl PartialEq for V4 {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw()
+    }
+}
+impl Eq for V4 {}
+
+impl Address for V4 {
+    const IS_V6: bool = false;
+    const WORDS: usize = 1;
+    const ANY: Self = Self { ip: [0; 4] };
+
+    #[inline(always)]
+    fn word(&self, i: usize) -> u32 {
+        if i == 0 { self.raw() } else { 0 }
+    }
+
+    fn to_ip(self) -> IpAddr {
+        IpAddr::V4(self.into())
+    }
+
+    fn from_ip(ip: IpAddr) -> Option<Self> {
+        match ip {
+            IpAddr::V4(ip) => Some(ip.into()),
+            IpAddr::V6(_) => None,
+        }
+    }
+}
+
+impl PartialEq for V6 {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        (self.word(0) ^ other.word(0))
+            | (self.word(1) ^ other.word(1))
+            | (self.word(2) ^ other.word(2))
+            | (self.word(3) ^ other.word(3))
+            == 0
+    }
+}
+impl Eq for V6 {}
+
+impl Address for V6 {
+    const IS_V6: bool = true;
+    const WORDS: usize = 4;
+    const ANY: Self = Self { ip: [0; 16] };
+
+    #[inline(always)]
+    fn word(&self, i: usize) -> u32 {
+        let b = &self.ip;
+        match i {
+            0 => u32::from_ne_bytes([b[0], b[1], b[2], b[3]]),
+            1 => u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
+            2 => u32::from_ne_bytes([b[8], b[9], b[10], b[11]]),
+            3 => u32::from_ne_bytes([b[12], b[13], b[14], b[15]]),
+            _ => 0,
+        }
+    }
+
+    fn to_ip(self) -> IpAddr {
+        IpAddr::V6(self.into())
+    }
+
+    fn from_ip(ip: IpAddr) -> Option<Self> {
+        match ip {
+            IpAddr::V6(ip) => Some(ip.into()),
+            IpAddr::V4(_) => None,
+        }
+    }
+}
+
+impl From<Ipv4Addr> for V4 {
+    fn from(ip: Ipv4Addr) -> Self {
+        Self { ip: ip.octets() }
+    }
+}
+
+impl From<V4> for Ipv4Addr {
+    fn from(address: V4) -> Self {
+        address.ip.into()
+    }
+}
+
+impl From<Ipv6Addr> for V6 {
+    fn from(ip: Ipv6Addr) -> Self {
+        Self { ip: ip.octets() }
+    }
+}
+
+impl From<V6> for Ipv6Addr {
+    fn from(address: V6) -> Self {
+        address.ip.into()
+    }
+}
+
+/// The source of a tuple as the standard library's type, for messages.
+pub fn source<A: Address>(tuple: &Tuple<A>) -> (IpAddr, u16) {
+    (tuple.src.to_ip(), tuple.sport)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_convert_both_ways() {
+        let v4 = Ipv4Addr::new(192, 0, 2, 7);
+        let v6: Ipv6Addr = "2001:db8::7".parse().expect("address");
+        assert_eq!(V4::from(v4).to_ip(), IpAddr::V4(v4));
+        assert_eq!(V6::from(v6).to_ip(), IpAddr::V6(v6));
+        assert_eq!(V4::from_ip(IpAddr::V6(v6)), None);
+        assert_eq!(V6::from_ip(IpAddr::V4(v4)), None);
+    }
+
+    #[test]
+    fn equality_looks_at_every_byte() {
+        for i in 0..16 {
+            let mut other = V6::ANY;
+            other.ip[i] = 1;
+            assert_ne!(other, V6::ANY, "byte {i}");
+            assert!(!other.is_any());
+        }
+        for i in 0..4 {
+            let mut other = V4::ANY;
+            other.ip[i] = 1;
+            assert_ne!(other, V4::ANY, "byte {i}");
+        }
+        assert!(V4::ANY.is_any() && V6::ANY.is_any());
+    }
+}

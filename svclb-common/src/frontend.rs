@@ -1,0 +1,136 @@
+//! What user space writes and the packet path reads: frontends, services, slots, backends,
+//! devices.
+
+use crate::{
+    address::{Address, V4, V6},
+    plain_data,
+};
+
+/// An address, port and protocol that clients ask. Key of `frontends4`/`frontends6`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrontendKey<A> {
+    /// The address, or [`Address::ANY`] for every address of the node (a NodePort).
+    pub address: A,
+    /// Port, host order.
+    pub port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Always zero.
+    pub pad: u8,
+}
+
+const _: () = assert!(size_of::<FrontendKey<V4>>() == 8 && size_of::<FrontendKey<V6>>() == 20);
+plain_data!(FrontendKey<V4>, FrontendKey<V6>);
+
+impl<A: Address> FrontendKey<A> {
+    /// A frontend at one address.
+    #[inline(always)]
+    pub fn new(address: A, port: u16, protocol: u8) -> Self {
+        Self { address, port, protocol, pad: 0 }
+    }
+
+    /// A NodePort: every address of the node.
+    #[inline(always)]
+    pub fn node_port(port: u16, protocol: u8) -> Self {
+        Self::new(A::ANY, port, protocol)
+    }
+}
+
+/// Bits of [`Frontend::flags`].
+pub mod frontend_flags {
+    /// Reached from outside the cluster: clients of a backend on another node are masqueraded, so
+    /// that the reply comes back through this node.
+    pub const EXTERNAL: u32 = 0x01;
+}
+
+/// Which service answers at a frontend. Value of `frontends4`/`frontends6`.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Frontend {
+    /// Service id: index of `services`, key of `names`.
+    pub service: u32,
+    /// Bits of [`frontend_flags`].
+    pub flags: u32,
+}
+
+/// How a service chooses among its slots.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Algorithm {
+    /// A slot by the flow's hash.
+    Random = 0,
+}
+
+/// A service port of one family. Value of `services`, by service id.
+///
+/// All of a service's frontends lead here, so one update switches them all to a new range.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// Where the service's range of `slots` begins.
+    pub first_slot: u32,
+    /// How many slots it has; 0 when no endpoint serves.
+    pub slots: u32,
+    /// One of [`Algorithm`].
+    pub algorithm: u32,
+    /// No bit is defined yet; zero.
+    pub flags: u32,
+}
+
+/// One place in a service's range. Value of `slots`.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// Backend id: index of `backends4`/`backends6`. 0 is no backend.
+    pub backend: u32,
+    /// The service that owns this slot; a reader that finds another one has met a range in flight.
+    pub service: u32,
+}
+
+/// Bits of [`Backend::flags`].
+pub mod backend_flags {
+    /// New flows may go here. Cleared, the id waits for its last flows before it is used again.
+    pub const SERVING: u8 = 0x01;
+    /// The endpoint is on this node, so its replies pass this node without masquerade.
+    pub const LOCAL: u8 = 0x02;
+}
+
+/// One endpoint of one service. Value of `backends4`/`backends6`, by backend id.
+///
+/// Ids of the two families come from one sequence, so `be_stats` needs no family.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backend<A> {
+    /// The endpoint's address.
+    pub address: A,
+    /// The service whose endpoint it is.
+    pub service: u32,
+    /// Port, host order.
+    pub port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Bits of [`backend_flags`].
+    pub flags: u8,
+    /// Share of new flows relative to the service's other backends.
+    pub weight: u16,
+    /// Group of backends that are tried together; 0 is the first.
+    pub group: u16,
+}
+
+const _: () = assert!(size_of::<Backend<V4>>() == 16 && size_of::<Backend<V6>>() == 28);
+
+/// A network device of the node. Value of `devices`, by interface index.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Interface index of the bridge that this device is a port of; 0 if none.
+    pub bridge: u32,
+    /// The address that masquerading takes here; all zero: take the node's.
+    pub masq4: V4,
+    /// The same for IPv6.
+    pub masq6: V6,
+}
+
+const _: () = assert!(size_of::<Device>() == 24);
+plain_data!(Frontend, Service, Slot, Backend<V4>, Backend<V6>, Device);

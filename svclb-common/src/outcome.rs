@@ -1,0 +1,126 @@
+//! What can become of a packet: at once the counter's index, the drop reason and the printed name.
+
+/// What an [`Outcome`] means for the packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Rewritten.
+    Rewritten,
+    /// Meant for a service, left as it was.
+    Passed,
+    /// Dropped.
+    Dropped,
+    /// Says something about flows; the packet's own outcome is counted beside it.
+    Note,
+}
+
+impl Kind {
+    /// The name that commands and metrics print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rewritten => "rewritten",
+            Self::Passed => "passed",
+            Self::Dropped => "dropped",
+            Self::Note => "note",
+        }
+    }
+}
+
+macro_rules! outcomes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $kind:ident;)+) => {
+        /// What became of a packet. Index of `outcomes`.
+        #[repr(u32)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Outcome { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Outcome {
+            /// All outcomes, in the order of their indices.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name that commands, metrics and events print.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// What it means for the packet.
+            #[inline(always)]
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind),+ }
+            }
+
+            /// One sentence for the reader of a table.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// A client's packet was given its backend.
+    Request = "request", Rewritten;
+    /// A backend's answer was given its frontend.
+    Reply = "reply", Rewritten;
+    /// A client's packet was given an address of this node.
+    Masqueraded = "masqueraded", Rewritten;
+    /// A backend's answer to an address of this node was given its client.
+    Returned = "returned", Rewritten;
+
+    /// The headers do not fit into the packet.
+    Truncated = "truncated", Passed;
+    /// A header contradicts itself or the packet's length.
+    Malformed = "malformed", Passed;
+    /// A fragment: ports unknown or the rest would not match.
+    Fragment = "fragment", Passed;
+    /// More IPv6 extension headers than svclb walks, or one that it must not pass.
+    Extensions = "ipv6_extensions", Passed;
+
+    /// The service has no endpoint.
+    NoEndpoint = "no_endpoint", Dropped;
+    /// TCP in mid-stream to a frontend, without a flow.
+    NoFlow = "tcp_no_flow", Dropped;
+    /// No flow record could be freed: every one looked at has traffic in both directions.
+    FlowTableFull = "flow_table_full", Dropped;
+    /// The index of flows took no more tuples.
+    TupleTableFull = "tuple_table_full", Dropped;
+    /// No source port left towards the backend between the hooks.
+    NoBetweenPort = "no_between_port", Dropped;
+    /// No masquerade port left towards the backend.
+    NoMasqPort = "masq_ports_full", Dropped;
+    /// Neither the device nor the node has an address to masquerade with.
+    NoMasqAddress = "no_masq_address", Dropped;
+    /// Another CPU held the flow's record for too long.
+    FlowBusy = "flow_busy", Dropped;
+    /// The kernel refused to change the packet.
+    RewriteFailed = "rewrite_failed", Dropped;
+
+    /// A flow was opened.
+    Opened = "flow_opened", Note;
+    /// A flow expired and was released.
+    Expired = "flow_expired", Note;
+    /// A closed flow made room for a new one.
+    Reused = "closed_flow_reused", Note;
+    /// A flow without a reply made room for a new one.
+    Evicted = "opening_flow_evicted", Note;
+    /// A UDP flow was forgotten because its endpoint no longer serves.
+    Forgotten = "udp_flow_forgotten", Note;
+    /// A direct connection was moved to another source port: a service's flow holds its tuple.
+    DirectMoved = "direct_moved", Note;
+    /// A service's flow was given another source port towards its backend.
+    PortMoved = "between_port_moved", Note;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_and_names_are_unique() {
+        for (i, a) in Outcome::ALL.iter().enumerate() {
+            assert_eq!(*a as usize, i);
+            assert!(!a.description().is_empty());
+            for b in &Outcome::ALL[i + 1..] {
+                assert_ne!(a.name(), b.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The svclb agent as a library: source -> snapshot -> desired -> plan -> writer.
+
+pub mod plan;

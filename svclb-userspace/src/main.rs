@@ -1,0 +1,3 @@
+//! `svclb`: the agent and its commands.
+
+fn main() {}

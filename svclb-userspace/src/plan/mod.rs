@@ -1,0 +1,5 @@
+//! The difference between what the kernel holds and what it should hold, as ordered operations.
+
+pub mod operation;
+
+pub use operation::Operation;

@@ -1,0 +1,138 @@
+//! One change to the maps: the language between the plan and its writers.
+//!
+//! Operations are family-agnostic; a writer picks the map by the address. Each is idempotent, so a
+//! plan that was cut off can be written again.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use serde::Serialize;
+use svclb_common::{
+    filter::Interest,
+    frontend::{Service, Slot},
+    tuple::{TCP, UDP},
+};
+
+/// A transport protocol that svclb balances.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// The IANA protocol number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => TCP,
+            Self::Udp => UDP,
+        }
+    }
+
+    /// The protocol of an IANA number, if svclb balances it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            TCP => Some(Self::Tcp),
+            UDP => Some(Self::Udp),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+pub enum Family {
+    /// IPv4.
+    #[serde(rename = "IPv4")]
+    V4,
+    /// IPv6.
+    #[serde(rename = "IPv6")]
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+/// What clients ask: an address of its own, or a port at every address of the node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum FrontendAddress {
+    /// A ClusterIP, external or load-balancer address.
+    Address(SocketAddr, Protocol),
+    /// A NodePort of one family.
+    NodePort(Family, u16, Protocol),
+}
+
+/// Who owns a service id: a service port of one family.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServicePort {
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub name: String,
+    /// Name of the port; empty where the only port has none.
+    pub port_name: String,
+    /// Protocol of the port.
+    pub protocol: Protocol,
+    /// Family of the addresses.
+    pub family: Family,
+}
+
+/// One endpoint of one service port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BackendEntry {
+    /// Address and port of the endpoint.
+    pub address: SocketAddr,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Service id.
+    pub service: u32,
+    /// Bits of [`svclb_common::frontend::backend_flags`].
+    pub flags: u8,
+    /// Share of new flows relative to the service's other backends.
+    pub weight: u16,
+}
+
+/// One change to the maps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// The address may concern svclb from now on: set its bit in `addr_filter`.
+    Watch(IpAddr, Interest),
+    /// The address concerns svclb no more. The writer counts users of a shared bit.
+    Unwatch(IpAddr, Interest),
+    /// `names`: the owner of a service id and the port number it is asked at.
+    SetName(u32, ServicePort, u16),
+    /// Removes a service id from `names`.
+    RemoveName(u32),
+    /// `backends4`/`backends6`, by backend id.
+    SetBackend(u32, BackendEntry),
+    /// Zeroes a backend of the given family.
+    RemoveBackend(u32, Family),
+    /// `slots`, from the given index on.
+    SetSlots(u32, Vec<Slot>),
+    /// `services`, by service id: the switch to a new range.
+    SetService(u32, Service),
+    /// Zeroes a service.
+    RemoveService(u32),
+    /// `frontends4`/`frontends6`: the service id and its frontend flags.
+    SetFrontend(FrontendAddress, svclb_common::frontend::Frontend),
+    /// Removes a frontend.
+    RemoveFrontend(FrontendAddress),
+}

@@ -1,0 +1,1 @@
+//! The lab and the packet builder of svclb's tests.

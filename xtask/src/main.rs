@@ -1,0 +1,3 @@
+//! Every task of a developer as a documented verb.
+
+fn main() {}
