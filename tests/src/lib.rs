@@ -1,1 +1,3 @@
 //! The lab and the packet builder of svclb's tests.
+
+pub mod packet;

@@ -1,0 +1,269 @@
+//! The packet as a value, put together by [`Packet::build`].
+
+use std::net::{IpAddr, SocketAddr};
+
+use svclb_common::checksum;
+
+use super::{
+    field::{Field, Layer},
+    network::{Extension, Fragment, Ip},
+    transport::{Tcp, Transport},
+};
+
+/// Destination MAC address of a frame unless said otherwise.
+pub const THIS_NODE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
+/// Source MAC address of a frame unless said otherwise.
+pub const STATION: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
+
+#[derive(Clone, Debug)]
+struct Ethernet {
+    src: [u8; 6],
+    dst: [u8; 6],
+    ethertype: Option<u16>,
+}
+
+/// A packet under construction. Without [`Packet::ethernet`] it starts with the IP header.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    ethernet: Option<Ethernet>,
+    vlans: Vec<u16>,
+    ip: Ip,
+    transport: Transport,
+    payload: Vec<u8>,
+    overrides: Vec<(Field, u16)>,
+    kept: Option<usize>,
+}
+
+/// What a packet carries.
+impl Packet {
+    /// A TCP SYN. `src` and `dst` are of one family, here and below.
+    pub fn tcp(src: SocketAddr, dst: SocketAddr) -> Self {
+        let transport = Transport::Tcp(Tcp::new(src.port(), dst.port()));
+        Self::new(src.ip(), dst.ip(), transport)
+    }
+
+    /// A UDP datagram.
+    pub fn udp(src: SocketAddr, dst: SocketAddr) -> Self {
+        Self::new(src.ip(), dst.ip(), Transport::Udp { ports: (src.port(), dst.port()) })
+    }
+
+    /// An ICMP or ICMPv6 message, by the family of the addresses; the 4 bytes behind its checksum
+    /// are zero.
+    pub fn icmp(src: IpAddr, dst: IpAddr, kind: u8, code: u8) -> Self {
+        Self::new(src, dst, Transport::Icmp { v6: src.is_ipv6(), kind, code, rest: [0; 4] })
+    }
+
+    /// A packet of any protocol; the payload is all it carries.
+    pub fn protocol(protocol: u8, src: IpAddr, dst: IpAddr) -> Self {
+        Self::new(src, dst, Transport::Other(protocol))
+    }
+
+    fn new(src: IpAddr, dst: IpAddr, transport: Transport) -> Self {
+        Self {
+            ethernet: None,
+            vlans: Vec::new(),
+            ip: Ip::new(src, dst),
+            transport,
+            payload: Vec::new(),
+            overrides: Vec::new(),
+            kept: None,
+        }
+    }
+
+    /// The bytes behind the transport header.
+    #[must_use]
+    pub fn payload(mut self, bytes: &[u8]) -> Self {
+        self.payload = bytes.to_vec();
+        self
+    }
+
+    /// TCP flags ([`super::flags`]) in place of SYN.
+    #[must_use]
+    pub fn flags(self, flags: u8) -> Self {
+        self.tcp_header(|tcp| tcp.flags = flags)
+    }
+
+    /// TCP sequence and acknowledgement numbers.
+    #[must_use]
+    pub fn numbers(self, seq: u32, ack: u32) -> Self {
+        self.tcp_header(|tcp| (tcp.seq, tcp.ack) = (seq, ack))
+    }
+
+    /// TCP options, padded with zeros to a multiple of 4 bytes.
+    #[must_use]
+    pub fn tcp_options(self, options: &[u8]) -> Self {
+        self.tcp_header(|tcp| tcp.options = options.to_vec())
+    }
+
+    /// UDP without a checksum: the field is zero.
+    #[must_use]
+    pub fn no_checksum(self) -> Self {
+        self.set(Field::UdpChecksum, 0)
+    }
+
+    fn tcp_header(mut self, change: impl FnOnce(&mut Tcp)) -> Self {
+        match &mut self.transport {
+            Transport::Tcp(tcp) => change(tcp),
+            other => panic!("protocol {} has no TCP header", other.protocol()),
+        }
+        self
+    }
+}
+
+/// How a packet travels.
+impl Packet {
+    /// An Ethernet header from [`STATION`] to [`THIS_NODE`].
+    #[must_use]
+    pub fn ethernet(self) -> Self {
+        self.macs(STATION, THIS_NODE)
+    }
+
+    /// An Ethernet header with these addresses.
+    #[must_use]
+    pub fn macs(mut self, src: [u8; 6], dst: [u8; 6]) -> Self {
+        self.ethernet = Some(Ethernet { src, dst, ethertype: None });
+        self
+    }
+
+    /// A VLAN tag (802.1Q) in the Ethernet header; a second call adds an inner one.
+    #[must_use]
+    pub fn vlan(mut self, id: u16) -> Self {
+        self.vlans.push(id);
+        if self.ethernet.is_some() { self } else { self.ethernet() }
+    }
+
+    /// An Ethernet header that says another ethertype than the packet's.
+    #[must_use]
+    pub fn ethertype(mut self, ethertype: u16) -> Self {
+        let header =
+            self.ethernet.get_or_insert(Ethernet { src: STATION, dst: THIS_NODE, ethertype: None });
+        header.ethertype = Some(ethertype);
+        self
+    }
+
+    /// Time to live or hop limit; 64 unless said otherwise.
+    #[must_use]
+    pub fn ttl(mut self, ttl: u8) -> Self {
+        self.ip.ttl = ttl;
+        self
+    }
+
+    /// Type of service or traffic class.
+    #[must_use]
+    pub fn traffic_class(mut self, class: u8) -> Self {
+        self.ip.traffic_class = class;
+        self
+    }
+
+    /// IPv4 options, padded with zeros to a multiple of 4 bytes.
+    #[must_use]
+    pub fn ipv4_options(mut self, options: &[u8]) -> Self {
+        self.ip.options = options.to_vec();
+        self
+    }
+
+    /// One more IPv6 extension header behind those there are.
+    #[must_use]
+    pub fn extension(mut self, extension: Extension) -> Self {
+        self.ip.extensions.push(extension);
+        self
+    }
+
+    /// Marks the packet as a fragment, its contents unchanged: `offset` in bytes, a multiple of 8.
+    #[must_use]
+    pub fn fragment(mut self, offset: u16, more: bool) -> Self {
+        self.ip.fragment = Some(Fragment { offset, more, id: 0x5ac1 });
+        self
+    }
+
+    /// Gives a field a wrong value; the last value set counts.
+    #[must_use]
+    pub fn set(mut self, field: Field, value: u16) -> Self {
+        self.overrides.push((field, value));
+        self
+    }
+
+    /// Keeps only the first bytes of the frame.
+    #[must_use]
+    pub fn truncated(mut self, bytes: usize) -> Self {
+        self.kept = Some(bytes);
+        self
+    }
+}
+
+/// The bytes.
+impl Packet {
+    /// The frame.
+    pub fn build(&self) -> Vec<u8> {
+        self.frame(&self.ip, self.transport_bytes())
+    }
+
+    /// The datagram cut into real fragments of at most `size` bytes of IP payload each (rounded
+    /// down to a multiple of 8).
+    ///
+    /// # Panics
+    /// If `size` is below 8.
+    pub fn fragments(&self, size: usize) -> Vec<Vec<u8>> {
+        let size = size & !7;
+        let bytes = self.transport_bytes();
+        let count = bytes.len().div_ceil(size);
+        let part = |(i, chunk): (usize, &[u8])| {
+            let fragment = Fragment { offset: (i * size) as u16, more: i + 1 < count, id: 0x5ac1 };
+            let ip = Ip { fragment: Some(fragment), ..self.ip.clone() };
+            self.frame(&ip, chunk.to_vec())
+        };
+        bytes.chunks(size).enumerate().map(part).collect()
+    }
+
+    fn transport_bytes(&self) -> Vec<u8> {
+        let protocol = self.transport.protocol();
+        let mut bytes = self.transport.header(self.payload.len());
+        bytes.extend(&self.payload);
+        self.write_fields(Layer::Transport, false, &mut bytes);
+        if let Some(field) = self.transport.checksum() {
+            let pseudo = self.ip.pseudo_sum(protocol, bytes.len());
+            let pseudo = if self.transport.has_pseudo_header() { pseudo } else { 0 };
+            let sum = !checksum::fold(checksum::sum(&bytes) + pseudo);
+            // A UDP checksum of zero would say that there is none (RFC 768).
+            let sum = if field == Field::UdpChecksum && sum == 0 { !0 } else { sum };
+            field.write(&mut bytes, u16::from_be(sum));
+        }
+        self.write_fields(Layer::Transport, true, &mut bytes);
+        bytes
+    }
+
+    fn frame(&self, ip: &Ip, transport: Vec<u8>) -> Vec<u8> {
+        let mut header = ip.header(self.transport.protocol(), transport.len());
+        self.write_fields(Layer::Network, false, &mut header);
+        if ip.src.is_ipv4() {
+            let sum = !checksum::fold(checksum::sum(&header));
+            Field::Ipv4Checksum.write(&mut header, u16::from_be(sum));
+        }
+        self.write_fields(Layer::Network, true, &mut header);
+        let mut frame = self.ethernet_header();
+        frame.extend(header);
+        frame.extend(transport);
+        frame.truncate(self.kept.unwrap_or(usize::MAX));
+        frame
+    }
+
+    fn write_fields(&self, layer: Layer, checksums: bool, header: &mut [u8]) {
+        for (field, value) in &self.overrides {
+            if field.layer() == layer && field.is_checksum() == checksums {
+                field.write(header, *value);
+            }
+        }
+    }
+
+    fn ethernet_header(&self) -> Vec<u8> {
+        let Some(Ethernet { src, dst, ethertype }) = &self.ethernet else { return Vec::new() };
+        let mut header = [*dst, *src].concat();
+        for vlan in &self.vlans {
+            header.extend(0x8100_u16.to_be_bytes());
+            header.extend(vlan.to_be_bytes());
+        }
+        let own = if self.ip.src.is_ipv4() { 0x0800 } else { 0x86dd };
+        header.extend(ethertype.unwrap_or(own).to_be_bytes());
+        header
+    }
+}
