@@ -1,3 +1,51 @@
-//! Every task of a developer as a documented verb.
+//! Every task of a developer as a documented verb: `cargo xtask <verb>`.
 
-fn main() {}
+mod btf;
+mod build;
+mod build_ebpf;
+mod paths;
+mod setup;
+mod shell;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The developer's tasks of svclb.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install what the other verbs need; does nothing where nothing is missing
+    Setup,
+    /// Build the kernel programs into target/ebpf/svclb.o
+    BuildEbpf,
+    /// Build the kernel programs and the binary `svclb`
+    Build(build::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `Debug` adds: these are the user's errors, not ours.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Setup => setup::run(),
+        Verb::BuildEbpf => build_ebpf::run().map(drop),
+        Verb::Build(options) => build::run(&options),
+    }
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask build`: the kernel programs and the binary that embeds them.
+
+use anyhow::Result;
+
+use crate::{build_ebpf, shell};
+
+/// How to build.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Optimise
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// Builds everything into the workspace's target folder.
+///
+/// # Errors
+/// If a part cannot be built, with the compiler's output above.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    build_ebpf::run()?;
+    shell::say("building svclb");
+    let mut cargo = shell::cargo("build");
+    cargo.args(["--package", "svclb-userspace"]);
+    if options.release {
+        cargo.arg("--release");
+    }
+    shell::run(&mut cargo)
+}

@@ -1,0 +1,59 @@
+//! Debian's packages.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::shell::{self, say};
+
+/// A machine on which packages of Debian can be installed.
+pub(crate) struct Apt(());
+
+impl Apt {
+    /// This machine, if it has apt-get and this process is root.
+    ///
+    /// # Errors
+    /// If it is not such a machine.
+    pub(crate) fn find() -> Result<Self> {
+        if which::which("apt-get").is_err() {
+            bail!("this system has no apt-get");
+        }
+        if !is_root() {
+            bail!("only root can install packages");
+        }
+        Ok(Self(()))
+    }
+
+    /// Installs packages; those that are there already are left alone.
+    ///
+    /// # Errors
+    /// If apt-get fails, with its output above.
+    pub(crate) fn install(&self, packages: &[String]) -> Result<()> {
+        let names = packages.join(" ");
+        say(&format!("installing Debian's {names}"));
+        if !knows(packages) {
+            shell::run(apt_get().arg("update"))?;
+        }
+        shell::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+    }
+}
+
+fn apt_get() -> Command {
+    let mut command = shell::command("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "-o", "Dpkg::Use-Pty=0"]);
+    command
+}
+
+/// Whether the package lists are there and name all of `packages`.
+fn knows(packages: &[String]) -> bool {
+    packages.iter().all(|name| {
+        shell::output(shell::command("apt-cache").arg("policy").arg(name))
+            .is_some_and(|policy| policy.contains("Candidate: ") && !policy.contains("(none)"))
+    })
+}
+
+fn is_root() -> bool {
+    // The owner of a process's folder in /proc is its effective user.
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(Path::new("/proc/self")).is_ok_and(|folder| folder.uid() == 0)
+}

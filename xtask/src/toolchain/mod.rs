@@ -1,0 +1,61 @@
+//! The toolchain for the kernel programs: found, or completed until it is.
+//!
+//! [`facts`] looks at the machine, [`choice`] decides on what was seen (pure), and the rest does
+//! what was decided. Each round either ends or changes the machine, so the loop is short.
+
+mod apt;
+mod choice;
+mod facts;
+mod linker;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use choice::{Choice, choose};
+
+pub(crate) use apt::Apt;
+pub(crate) use choice::Toolchain;
+
+use crate::shell;
+
+/// The target of the kernel programs.
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
+
+/// The toolchain of this machine, after installing or building what is missing.
+///
+/// # Errors
+/// If there is none and none can be made; the message says what to install.
+pub(crate) fn find() -> Result<Toolchain> {
+    let mut done = Vec::new();
+    loop {
+        let choice = choose(&facts::probe()?);
+        if done.contains(&choice) {
+            bail!("{choice} changed nothing: the toolchain is still incomplete");
+        }
+        match &choice {
+            Choice::Use(toolchain) => return Ok(toolchain.clone()),
+            Choice::Install(packages) => Apt::find()?.install(packages)?,
+            Choice::BuildLinker(compiler, llvm) => linker::build(compiler, llvm)?,
+            Choice::Nothing(why) => bail!("{why}"),
+        }
+        done.push(choice);
+    }
+}
+
+impl Toolchain {
+    /// `cargo <verb>` for the kernel programs, in their crate.
+    pub(crate) fn cargo(&self, verb: &str) -> Command {
+        let mut cargo = shell::foreign_cargo(&self.compiler.cargo);
+        cargo
+            .arg(verb)
+            .args(["--target", TARGET])
+            .args(self.compiler.flags())
+            .current_dir(crate::paths::ebpf_crate())
+            .env("RUSTC", &self.compiler.rustc)
+            // aya-ebpf uses an unstable feature; a nightly allows it anyway.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &self.linker)
+            .env("CARGO_TARGET_DIR", crate::paths::ebpf_target());
+        cargo
+    }
+}
