@@ -1,3 +1,6 @@
 //! The svclb agent as a library: source -> snapshot -> desired -> plan -> writer.
 
 pub mod plan;
+pub mod problem;
+pub mod snapshot;
+pub mod writer;

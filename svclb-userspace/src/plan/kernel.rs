@@ -1,0 +1,120 @@
+//! What user space has written into the kernel's maps, as plain values.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+};
+
+use svclb_common::{
+    filter::Interest,
+    frontend::{Frontend, Service, Slot},
+};
+
+use super::operation::{BackendEntry, FrontendAddress, Operation, ServicePort};
+
+/// The contents of the maps: read back at start, and followed operation by operation from then on.
+///
+/// Arrays have no absent entries, so a zeroed entry and a missing one are the same here.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KernelState {
+    /// `names`: owner and port number by service id.
+    pub names: BTreeMap<u32, (ServicePort, u16)>,
+    /// `services`, by service id.
+    pub services: BTreeMap<u32, Service>,
+    /// `slots`, by index.
+    pub slots: BTreeMap<u32, Slot>,
+    /// `backends4` and `backends6`, by backend id.
+    pub backends: BTreeMap<u32, BackendEntry>,
+    /// `frontends4` and `frontends6`.
+    pub frontends: BTreeMap<FrontendAddress, Frontend>,
+    /// Addresses whose bits are known to be set in `addr_filter`, as (destination, backend). Bits
+    /// cannot be read back, so these are empty at start.
+    pub watched: Watched,
+}
+
+/// Addresses that the probe lets through, by interest.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Watched {
+    destinations: HashSet<IpAddr>,
+    backends: HashSet<IpAddr>,
+}
+
+impl Watched {
+    /// Whether the address is watched.
+    pub fn contains(&self, ip: IpAddr, interest: Interest) -> bool {
+        match interest {
+            Interest::Destination => self.destinations.contains(&ip),
+            Interest::Backend => self.backends.contains(&ip),
+        }
+    }
+
+    fn set(&mut self, ip: IpAddr, interest: Interest, watched: bool) {
+        let addresses = match interest {
+            Interest::Destination => &mut self.destinations,
+            Interest::Backend => &mut self.backends,
+        };
+        if watched {
+            addresses.insert(ip);
+        } else {
+            addresses.remove(&ip);
+        }
+    }
+}
+
+impl KernelState {
+    /// The service's value; zero if it has none.
+    pub fn service(&self, id: u32) -> Service {
+        self.services.get(&id).copied().unwrap_or_default()
+    }
+
+    /// The slots from `first` on, as many as `slots`.
+    pub fn slots(&self, first: u32, slots: u32) -> impl Iterator<Item = Slot> {
+        (first..first.saturating_add(slots))
+            .map(|index| self.slots.get(&index).copied().unwrap_or_default())
+    }
+
+    /// Follows one operation.
+    pub fn apply(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Watch(ip, interest) => self.watched.set(*ip, *interest, true),
+            Operation::Unwatch(ip, interest) => self.watched.set(*ip, *interest, false),
+            Operation::SetName(id, owner, port) => {
+                self.names.insert(*id, (owner.clone(), *port));
+            }
+            Operation::RemoveName(id) => {
+                self.names.remove(id);
+            }
+            Operation::SetBackend(id, entry) => {
+                self.backends.insert(*id, *entry);
+            }
+            Operation::RemoveBackend(id, _) => {
+                self.backends.remove(id);
+            }
+            Operation::SetSlots(first, slots) => {
+                for (index, slot) in (*first..).zip(slots) {
+                    set_unless_zero(&mut self.slots, index, *slot);
+                }
+            }
+            Operation::SetService(id, service) => {
+                set_unless_zero(&mut self.services, *id, *service);
+            }
+            Operation::RemoveService(id) => {
+                self.services.remove(id);
+            }
+            Operation::SetFrontend(address, frontend) => {
+                self.frontends.insert(*address, *frontend);
+            }
+            Operation::RemoveFrontend(address) => {
+                self.frontends.remove(address);
+            }
+        }
+    }
+}
+
+fn set_unless_zero<V: Default + PartialEq>(map: &mut BTreeMap<u32, V>, key: u32, value: V) {
+    if value == V::default() {
+        map.remove(&key);
+    } else {
+        map.insert(key, value);
+    }
+}

@@ -1,0 +1,126 @@
+//! The cluster as svclb sees it: compact types of our own, the same from every source.
+//!
+//! A source turns what it reads (a Kubernetes watch, a folder of manifests) into [`Change`]s; the
+//! [`Snapshot`] is what they add up to. Only fields that decide something are kept.
+
+mod store;
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+pub use store::Snapshot;
+
+use crate::plan::operation::{Family, Protocol};
+
+/// Namespace and name of an object.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectKey {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of `namespace/name`.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Service that svclb serves: one with addresses of its own. Headless Services and ExternalName
+/// never get this far.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Service {
+    /// The ClusterIPs; their families are the Service's.
+    pub cluster_ips: Vec<IpAddr>,
+    /// The ports, in the object's order.
+    pub ports: Vec<Port>,
+}
+
+impl Service {
+    /// The families that the Service has addresses of, each once.
+    pub fn families(&self) -> impl Iterator<Item = Family> {
+        [Family::V4, Family::V6]
+            .into_iter()
+            .filter(|family| self.cluster_ips.iter().any(|ip| Family::of(*ip) == *family))
+    }
+}
+
+/// A port of a Service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Port {
+    /// Name; empty where the only port has none.
+    pub name: Arc<str>,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// The port that clients ask.
+    pub port: u16,
+    /// The port on every address of the node; 0 if none.
+    pub node_port: u16,
+}
+
+/// A part of a Service's endpoints, of one family.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointSlice {
+    /// Name of the Service, in the slice's namespace.
+    pub service: Arc<str>,
+    /// Family of the addresses.
+    pub family: Family,
+    /// The ports that every endpoint of this slice has.
+    pub ports: Vec<EndpointPort>,
+    /// The endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A port of the endpoints of a slice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointPort {
+    /// Name of the Service's port.
+    pub name: Arc<str>,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// The port that the endpoints listen at.
+    pub port: u16,
+}
+
+/// One endpoint, its conditions' defaults filled in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// Address, of the slice's family.
+    pub address: IpAddr,
+    /// New flows may go here.
+    pub ready: bool,
+    /// It still answers, ready or not.
+    pub serving: bool,
+    /// It is being deleted.
+    pub terminating: bool,
+    /// The node it runs on.
+    pub node: Option<Arc<str>>,
+}
+
+/// A node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Node {
+    /// Addresses of its status.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One change of the cluster; `None` is a deletion.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A Service has appeared, changed or gone.
+    Service(ObjectKey, Option<Service>),
+    /// An EndpointSlice has appeared, changed or gone.
+    Slice(ObjectKey, Option<EndpointSlice>),
+    /// A node has appeared, changed or gone.
+    Node(Arc<str>, Option<Node>),
+    /// Everything that existed when the source started has been reported. Nothing is written
+    /// before: half a list looks like deletions.
+    Listed,
+}

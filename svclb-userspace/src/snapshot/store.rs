@@ -1,0 +1,159 @@
+//! All objects that are known, and which Services a change touches.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use super::{Change, EndpointSlice, Node, ObjectKey, Service};
+
+/// The sum of all changes so far.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    services: BTreeMap<ObjectKey, Service>,
+    slices: HashMap<ObjectKey, EndpointSlice>,
+    slices_of: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    nodes: HashMap<Arc<str>, Node>,
+}
+
+impl Snapshot {
+    /// Takes one change in. Adds the Services whose frontends or endpoints may be different now to
+    /// `touched`; a change that repeats what is known touches nothing.
+    pub fn apply(&mut self, change: Change, touched: &mut BTreeSet<ObjectKey>) {
+        match change {
+            Change::Service(key, service) => self.apply_service(key, service, touched),
+            Change::Slice(key, slice) => self.apply_slice(key, slice, touched),
+            Change::Node(name, Some(node)) => {
+                self.nodes.insert(name, node);
+            }
+            Change::Node(name, None) => {
+                self.nodes.remove(&name);
+            }
+            Change::Listed => {}
+        }
+    }
+
+    /// All Services, in the order of their keys.
+    pub fn services(&self) -> impl Iterator<Item = (&ObjectKey, &Service)> {
+        self.services.iter()
+    }
+
+    /// A Service.
+    pub fn service(&self, key: &ObjectKey) -> Option<&Service> {
+        self.services.get(key)
+    }
+
+    /// The slices of a Service, in the order of their keys.
+    pub fn slices(&self, service: &ObjectKey) -> impl Iterator<Item = &EndpointSlice> {
+        let keys = self.slices_of.get(service).into_iter().flatten();
+        keys.filter_map(|key| self.slices.get(key))
+    }
+
+    /// A node.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// Adds the Services that have an endpoint at one of `addresses` to `touched`.
+    pub fn touch_endpoints_at(
+        &self,
+        addresses: &HashSet<IpAddr>,
+        touched: &mut BTreeSet<ObjectKey>,
+    ) {
+        let at = |slice: &&EndpointSlice| {
+            slice.endpoints.iter().any(|endpoint| addresses.contains(&endpoint.address))
+        };
+        for (service, keys) in &self.slices_of {
+            if keys.iter().filter_map(|key| self.slices.get(key)).any(|slice| at(&slice)) {
+                touched.insert(service.clone());
+            }
+        }
+    }
+
+    fn apply_service(
+        &mut self,
+        key: ObjectKey,
+        service: Option<Service>,
+        touched: &mut BTreeSet<ObjectKey>,
+    ) {
+        if self.services.get(&key) == service.as_ref() {
+            return;
+        }
+        touched.insert(key.clone());
+        match service {
+            Some(service) => self.services.insert(key, service),
+            None => self.services.remove(&key),
+        };
+    }
+
+    fn apply_slice(
+        &mut self,
+        key: ObjectKey,
+        slice: Option<EndpointSlice>,
+        touched: &mut BTreeSet<ObjectKey>,
+    ) {
+        if self.slices.get(&key) == slice.as_ref() {
+            return;
+        }
+        if let Some(old) = self.slices.remove(&key) {
+            let service = ObjectKey { namespace: key.namespace.clone(), name: old.service };
+            if let Some(keys) = self.slices_of.get_mut(&service) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.slices_of.remove(&service);
+                }
+            }
+            touched.insert(service);
+        }
+        if let Some(slice) = slice {
+            let name = slice.service.clone();
+            let service = ObjectKey { namespace: key.namespace.clone(), name };
+            self.slices_of.entry(service.clone()).or_default().insert(key.clone());
+            touched.insert(service);
+            self.slices.insert(key, slice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::operation::Family;
+
+    fn slice(service: &str) -> EndpointSlice {
+        let service = service.into();
+        EndpointSlice { service, family: Family::V4, ports: Vec::new(), endpoints: Vec::new() }
+    }
+
+    fn touched_by(snapshot: &mut Snapshot, change: Change) -> Vec<String> {
+        let mut touched = BTreeSet::new();
+        snapshot.apply(change, &mut touched);
+        touched.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_slice_touches_the_service_it_leaves_and_the_one_it_joins() {
+        let mut snapshot = Snapshot::default();
+        let key = ObjectKey::new("ns", "slice-1");
+        let to = |service| Change::Slice(key.clone(), Some(slice(service)));
+        assert_eq!(touched_by(&mut snapshot, to("a")), ["ns/a"]);
+        assert_eq!(touched_by(&mut snapshot, to("a")), [""; 0]);
+        assert_eq!(touched_by(&mut snapshot, to("b")), ["ns/a", "ns/b"]);
+        assert_eq!(snapshot.slices(&ObjectKey::new("ns", "a")).count(), 0);
+        assert_eq!(snapshot.slices(&ObjectKey::new("ns", "b")).count(), 1);
+        assert_eq!(touched_by(&mut snapshot, Change::Slice(key.clone(), None)), ["ns/b"]);
+        assert!(snapshot.slices_of.is_empty());
+    }
+
+    #[test]
+    fn a_service_that_repeats_itself_touches_nothing() {
+        let mut snapshot = Snapshot::default();
+        let key = ObjectKey::new("ns", "a");
+        let set = Change::Service(key.clone(), Some(Service::default()));
+        assert_eq!(touched_by(&mut snapshot, set.clone()), ["ns/a"]);
+        assert_eq!(touched_by(&mut snapshot, set), [""; 0]);
+        assert_eq!(touched_by(&mut snapshot, Change::Service(key.clone(), None)), ["ns/a"]);
+        assert_eq!(touched_by(&mut snapshot, Change::Service(key, None)), [""; 0]);
+    }
+}

@@ -1,0 +1,63 @@
+//! The kernel's maps in memory, for tests: the same contents, and failures on demand.
+
+use super::{MapReader, MapWriter, WriteError};
+use crate::plan::{Operation, kernel::KernelState};
+
+/// A writer that keeps what the kernel would hold.
+#[derive(Debug, Default)]
+pub struct MemoryWriter {
+    state: KernelState,
+    log: Vec<Operation>,
+    fail_at: Option<u64>,
+    failures: u64,
+}
+
+impl MemoryWriter {
+    /// Maps that already hold `state`.
+    pub fn with_state(state: KernelState) -> Self {
+        Self { state, ..Self::default() }
+    }
+
+    /// Makes the operation after `skip` further ones fail, once.
+    pub fn fail_after(&mut self, skip: u64) {
+        self.fail_at = Some(skip);
+    }
+
+    /// How many operations have failed.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// What the maps hold.
+    pub fn state(&self) -> &KernelState {
+        &self.state
+    }
+
+    /// The operations since the last call that succeeded, in order.
+    pub fn take_log(&mut self) -> Vec<Operation> {
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl MapWriter for MemoryWriter {
+    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+        match self.fail_at {
+            Some(0) => {
+                self.fail_at = None;
+                self.failures += 1;
+                return Err(WriteError::new("memory", "told to fail"));
+            }
+            Some(left) => self.fail_at = Some(left - 1),
+            None => {}
+        }
+        self.state.apply(operation);
+        self.log.push(operation.clone());
+        Ok(())
+    }
+}
+
+impl MapReader for MemoryWriter {
+    fn read(&self) -> Result<KernelState, WriteError> {
+        Ok(KernelState { watched: Default::default(), ..self.state.clone() })
+    }
+}

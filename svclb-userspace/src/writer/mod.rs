@@ -1,0 +1,55 @@
+//! Where operations end: the kernel's maps, or their twin in memory.
+
+pub mod memory;
+
+use std::error::Error;
+
+use crate::plan::{Operation, kernel::KernelState};
+
+/// A map could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("map {map}")]
+pub struct WriteError {
+    /// Name of the map.
+    pub map: &'static str,
+    /// What the kernel said.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl WriteError {
+    /// An error of the map `map`.
+    pub fn new(map: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { map, source: source.into() }
+    }
+}
+
+/// Carries operations out.
+///
+/// An operation that returns an error may or may not have happened; it will be asked for again.
+/// Doing one twice is the same as doing it once. [`Operation::Watch`] and [`Operation::Unwatch`]
+/// come once for each address and interest (the plan counts users); addresses that share a bit are
+/// the writer's to count.
+pub trait MapWriter {
+    /// Carries out one operation.
+    ///
+    /// # Errors
+    /// Names the map and says why it was not written.
+    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError>;
+}
+
+impl<W: MapWriter + ?Sized> MapWriter for &mut W {
+    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+        (**self).apply(operation)
+    }
+}
+
+/// Reads back what an earlier agent has written.
+pub trait MapReader {
+    /// The contents of the maps that user space writes. Entries that are all zero are left out,
+    /// those that make no sense (an unknown protocol number) as well.
+    ///
+    /// # Errors
+    /// Names the map that could not be read.
+    fn read(&self) -> Result<KernelState, WriteError>;
+}
