@@ -20,7 +20,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     build_ebpf::run()?;
     shell::say("building svclb");
     let mut cargo = shell::cargo("build");
-    cargo.args(["--package", "svclb-userspace"]);
+    cargo.args(["--package", "svclb-userspace"]).args(shell::locked());
     if options.release {
         cargo.arg("--release");
     }

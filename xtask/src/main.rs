@@ -6,7 +6,9 @@ mod build_ebpf;
 mod paths;
 mod setup;
 mod shell;
+mod test;
 mod toolchain;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ enum Verb {
     BuildEbpf,
     /// Build the kernel programs and the binary `svclb`
     Build(build::Options),
+    /// Set up, build, check format, lints and licences, and run all tests
+    Test,
 }
 
 fn main() -> ExitCode {
@@ -47,5 +51,6 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::run(),
         Verb::BuildEbpf => build_ebpf::run().map(drop),
         Verb::Build(options) => build::run(&options),
+        Verb::Test => test::run(),
     }
 }

@@ -2,18 +2,32 @@
 
 use anyhow::Result;
 
-use crate::{shell::say, toolchain};
+use crate::{
+    shell::say,
+    toolchain::{self, Toolchain},
+    tools,
+};
 
 /// Finds or installs it all, and says what is used.
 ///
 /// # Errors
 /// If something is missing and cannot be installed; the message says what to do.
 pub(crate) fn run() -> Result<()> {
+    let toolchain = prepare()?;
+    tools::lints(&toolchain)
+}
+
+/// Finds or installs what building and running needs, and says what is used.
+///
+/// # Errors
+/// If something is missing and cannot be installed; the message says what to do.
+pub(crate) fn prepare() -> Result<Toolchain> {
     let toolchain = toolchain::find()?;
     say(&format!(
-        "kernel programs: {} with {}",
+        "toolchain of the kernel programs: {} with {}",
         toolchain.compiler.rustc.display(),
         toolchain.linker.display()
     ));
-    Ok(())
+    tools::lab()?;
+    Ok(toolchain)
 }

@@ -72,7 +72,7 @@ fn shown(command: &Command) -> String {
 pub(crate) fn cargo(verb: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = command(cargo);
-    command.arg(verb).args(locked()).current_dir(crate::paths::workspace());
+    command.arg(verb).current_dir(crate::paths::workspace());
     command
 }
 

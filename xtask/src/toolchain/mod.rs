@@ -8,13 +8,13 @@ mod choice;
 mod facts;
 mod linker;
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use anyhow::{Result, bail};
 use choice::{Choice, choose};
 
 pub(crate) use apt::Apt;
-pub(crate) use choice::Toolchain;
+pub(crate) use choice::{Origin, Toolchain};
 
 use crate::shell;
 
@@ -45,8 +45,23 @@ pub(crate) fn find() -> Result<Toolchain> {
 impl Toolchain {
     /// `cargo <verb>` for the kernel programs, in their crate.
     pub(crate) fn cargo(&self, verb: &str) -> Command {
-        let mut cargo = shell::foreign_cargo(&self.compiler.cargo);
-        cargo
+        self.prepared(&self.compiler.cargo, verb)
+    }
+
+    /// `cargo clippy` for the kernel programs, in their crate, where the toolchain has it.
+    pub(crate) fn clippy(&self) -> Option<Command> {
+        // By its path: cargo would take the first one in PATH, which may be another toolchain's.
+        let clippy = self.compiler.cargo.with_file_name("cargo-clippy");
+        clippy.exists().then(|| {
+            let mut command = self.prepared(&clippy, "clippy");
+            command.env("CARGO", &self.compiler.cargo);
+            command
+        })
+    }
+
+    fn prepared(&self, program: &Path, verb: &str) -> Command {
+        let mut command = shell::foreign_cargo(program);
+        command
             .arg(verb)
             .args(["--target", TARGET])
             .args(self.compiler.flags())
@@ -56,6 +71,6 @@ impl Toolchain {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &self.linker)
             .env("CARGO_TARGET_DIR", crate::paths::ebpf_target());
-        cargo
+        command
     }
 }

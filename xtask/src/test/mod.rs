@@ -1,0 +1,53 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+mod checks;
+mod tally;
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, bail};
+use tally::{Outcome, Tally};
+
+use crate::{build, setup, shell, tools};
+
+/// Sets up, builds, checks the source, runs all tests and says how many passed.
+///
+/// # Errors
+/// If the machine cannot be set up, a build fails, or any check or test did not pass. In CI a
+/// skipped check counts as failed.
+pub(crate) fn run() -> Result<()> {
+    let toolchain = setup::prepare()?;
+    tools::lints(&toolchain)?;
+    build::run(&build::Options { release: false })?;
+
+    let mut tally = Tally::default();
+    for check in checks::ALL {
+        shell::say(check.name);
+        tally.check(check.name, (check.run)(&toolchain));
+    }
+    shell::say("tests");
+    let tests = tests(&mut tally)?;
+    tally.check("cargo test", tests);
+
+    println!("\n{tally}");
+    if tally.is_good(env::var_os("CI").is_some()) { Ok(()) } else { bail!("not all passed") }
+}
+
+/// Runs the tests, showing what they print.
+fn tests(tally: &mut Tally) -> Result<Outcome> {
+    let mut cargo = shell::cargo("test");
+    cargo.args(["--workspace", "--no-fail-fast"]).args(shell::locked()).stdout(Stdio::piped());
+    let mut running = cargo.spawn().context("starting cargo test")?;
+    let output = running.stdout.take().context("cargo test has no output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading from cargo test")?;
+        println!("{line}");
+        tally.line(&line);
+    }
+    let status = running.wait().context("waiting for cargo test")?;
+    Ok(if status.success() { Outcome::Passed } else { Outcome::Failed })
+}

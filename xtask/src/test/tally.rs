@@ -1,0 +1,96 @@
+//! What passed, failed and was skipped.
+
+use std::fmt;
+
+/// What became of a check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not; the reason was printed.
+    Failed,
+    /// It could not be made, for this reason.
+    Skipped(String),
+}
+
+/// The account of a run.
+#[derive(Default)]
+pub(super) struct Tally {
+    checks: Vec<(&'static str, Outcome)>,
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Tally {
+    /// Adds a check of its own.
+    pub(super) fn check(&mut self, name: &'static str, outcome: Outcome) {
+        match outcome {
+            Outcome::Passed => self.passed += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Skipped(_) => self.skipped += 1,
+        }
+        self.checks.push((name, outcome));
+    }
+
+    /// Adds the tests of one test binary, if `line` is the summary that it prints at its end.
+    pub(super) fn line(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        for part in counts.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether nothing failed and, where `strict`, nothing was skipped.
+    pub(super) fn is_good(&self, strict: bool) -> bool {
+        self.failed == 0 && (self.skipped == 0 || !strict)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, outcome) in &self.checks {
+            match outcome {
+                Outcome::Passed => writeln!(f, "  {name}: passed")?,
+                Outcome::Failed => writeln!(f, "  {name}: FAILED")?,
+                Outcome::Skipped(why) => writeln!(f, "  {name}: skipped, {why}")?,
+            }
+        }
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: &str = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; \
+                           3 filtered out; finished in 0.00s";
+
+    #[test]
+    fn summaries_and_checks_add_up() {
+        let mut tally = Tally::default();
+        tally.line(SUMMARY);
+        tally.line("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured");
+        tally.line("test flow::tests::only_a_bare_syn_opens ... ok");
+        tally.check("format", Outcome::Passed);
+        assert!(tally.to_string().ends_with("16 passed, 2 failed, 1 skipped"));
+        assert!(!tally.is_good(false));
+    }
+
+    #[test]
+    fn a_skip_is_good_enough_outside_ci() {
+        let mut tally = Tally::default();
+        tally.check("clippy", Outcome::Skipped("it is not installed".into()));
+        assert!(tally.is_good(false) && !tally.is_good(true));
+        assert!(tally.to_string().contains("clippy: skipped, it is not installed"));
+    }
+}
