@@ -3,12 +3,14 @@
 mod btf;
 mod build;
 mod build_ebpf;
+mod cache;
 mod paths;
 mod setup;
 mod shell;
 mod test;
 mod toolchain;
 mod tools;
+mod verifier;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Verb {
     BuildEbpf,
     /// Build the kernel programs and the binary `svclb`
     Build(build::Options),
+    /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
+    Verifier(verifier::Options),
     /// Set up, build, check format, lints and licences, and run all tests
     Test,
 }
@@ -51,6 +55,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::run(),
         Verb::BuildEbpf => build_ebpf::run().map(drop),
         Verb::Build(options) => build::run(&options),
+        Verb::Verifier(options) => verifier::run(&options),
         Verb::Test => test::run(),
     }
 }

@@ -70,10 +70,14 @@ fn shown(command: &Command) -> String {
 
 /// `cargo <verb>` of the toolchain that runs this program, in the workspace.
 pub(crate) fn cargo(verb: &str) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = command(cargo);
+    let mut command = cargo_itself();
     command.arg(verb).current_dir(crate::paths::workspace());
     command
+}
+
+/// The cargo of the toolchain that runs this program.
+pub(crate) fn cargo_itself() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// In CI, a lock file that is not up to date is an error.

@@ -1,11 +1,11 @@
 //! Programs that the tests and the demo run, and the checks of the source.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use crate::{
-    shell,
+    cache, shell,
     toolchain::{Apt, Origin, Toolchain},
 };
 
@@ -72,6 +72,25 @@ pub(crate) fn lints(toolchain: &Toolchain) -> Result<()> {
         complete(LINTS)?;
     }
     Ok(())
+}
+
+/// The program `cargo-deny`: the user's own, else one in the cache, built if need be.
+///
+/// # Errors
+/// If it is not there and cannot be built.
+pub(crate) fn deny() -> Result<PathBuf> {
+    if let Ok(own) = which::which("cargo-deny") {
+        return Ok(own);
+    }
+    let tool = cache::Tool {
+        name: "cargo-deny",
+        version: "0.19.0",
+        form: String::new(),
+        // It runs for a second, and takes three times as long to build optimised.
+        options: vec!["--debug".into()],
+    };
+    tool.build(&mut shell::cargo_itself())?;
+    tool.path()
 }
 
 /// Installs what is missing, where that is possible, and returns what still is.

@@ -1,6 +1,6 @@
 //! The checks of the source: format, lints, dependencies.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use super::tally::Outcome;
 use crate::{paths, shell, toolchain::Toolchain, tools};
@@ -19,7 +19,8 @@ pub(super) const ALL: &[Check] = &[
     Check { name: "format of the kernel programs", run: format_ebpf },
     Check { name: "clippy", run: clippy },
     Check { name: "clippy of the kernel programs", run: clippy_ebpf },
-    Check { name: "licences and sources of dependencies", run: deny },
+    Check { name: "dependencies", run: deny },
+    Check { name: "dependencies of the kernel programs", run: deny_ebpf },
 ];
 
 fn format(_: &Toolchain) -> Outcome {
@@ -48,7 +49,24 @@ fn clippy_ebpf(toolchain: &Toolchain) -> Outcome {
 }
 
 fn deny(_: &Toolchain) -> Outcome {
-    with("deny", shell::cargo("deny").args(["check", "licenses", "bans", "sources"]))
+    deny_at(paths::workspace())
+}
+
+fn deny_ebpf(_: &Toolchain) -> Outcome {
+    deny_at(&paths::ebpf_crate())
+}
+
+/// Licences, bans and sources. Advisories ask for a database from the network, and change without
+/// a change here: `cargo deny check advisories` is for a schedule of its own.
+fn deny_at(folder: &Path) -> Outcome {
+    let program = match tools::deny() {
+        Ok(program) => program,
+        Err(why) => return Outcome::Skipped(format!("cargo-deny: {why:#}")),
+    };
+    let config = paths::workspace().join("deny.toml");
+    let mut deny = shell::command(program);
+    deny.current_dir(folder).args(["--workspace", "--all-features", "check", "--config"]);
+    outcome(deny.arg(config).args(["licenses", "bans", "sources"]))
 }
 
 fn with(subcommand: &str, command: &mut Command) -> Outcome {

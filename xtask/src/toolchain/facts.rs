@@ -70,7 +70,7 @@ fn linkers() -> Result<Vec<Linker>> {
     let found = which::which_all("bpf-linker").into_iter().flatten();
     let mut linkers: Vec<_> = found.map(|path| Linker { llvm: loaded_llvm(&path), path }).collect();
     for llvm in linker::LLVMS {
-        let path = linker::path(llvm)?;
+        let path = linker::tool(llvm).path()?;
         if path.exists() {
             linkers.push(Linker { path, llvm: Some(llvm) });
         }

@@ -1,0 +1,89 @@
+//! Tools that are built from their crates into a cache, once for all clones of this user.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::shell::{self, say};
+
+/// A program of a crate, in the form in which it is needed.
+pub(crate) struct Tool {
+    /// The crate, and the program that it installs.
+    pub(crate) name: &'static str,
+    /// Its exact version.
+    pub(crate) version: &'static str,
+    /// What tells this form from others of the version, for the folder's name; may be empty.
+    pub(crate) form: String,
+    /// What `cargo install` must be told to make this form.
+    pub(crate) options: Vec<String>,
+}
+
+impl Tool {
+    /// Where the program is, once it is built.
+    ///
+    /// # Errors
+    /// If there is no place for a cache.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        Ok(self.folder()?.join("bin").join(self.name))
+    }
+
+    /// Builds the program with `cargo`, unless it is there; a build that is cut off leaves nothing
+    /// that looks complete.
+    ///
+    /// # Errors
+    /// If the cache cannot be written or the build fails, with cargo's output above.
+    pub(crate) fn build(&self, cargo: &mut Command) -> Result<()> {
+        let (cache, folder) = (root()?, self.folder()?);
+        fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+        let _turn = lock(&cache)?;
+        if folder.exists() {
+            return Ok(());
+        }
+        say(&format!(
+            "building {} {} into {} (a minute or two, once)",
+            self.name,
+            self.version,
+            folder.display()
+        ));
+        let scratch = tempfile::tempdir_in(&cache).context("creating a folder in the cache")?;
+        let installed = scratch.path().join("installed");
+        cargo
+            .args(["install", self.name, "--version", self.version, "--locked"])
+            .args(&self.options)
+            .arg("--root")
+            .arg(&installed)
+            // Not in the clone, whose configuration is not meant for it.
+            .current_dir(&cache)
+            .env("CARGO_TARGET_DIR", scratch.path().join("target"));
+        shell::run(cargo)?;
+        fs::rename(&installed, &folder).with_context(|| format!("moving {}", folder.display()))
+    }
+
+    fn folder(&self) -> Result<PathBuf> {
+        Ok(root()?.join(format!("{}-{}{}", self.name, self.version, self.form)))
+    }
+}
+
+/// `$SVCLB_CACHE`, else `svclb` in the user's cache folder.
+fn root() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(own) = set("SVCLB_CACHE") {
+        return Ok(own);
+    }
+    let user = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    user.map(|folder| folder.join("svclb"))
+        .context("no place for tools: set SVCLB_CACHE, XDG_CACHE_HOME or HOME")
+}
+
+/// Waits until no other process builds into `folder`, and holds the others off until dropped.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    file.lock().with_context(|| format!("locking {}", path.display()))?;
+    Ok(file)
+}
