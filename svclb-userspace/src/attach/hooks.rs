@@ -1,0 +1,164 @@
+//! The two hooks of a device, and the two ways to attach to them.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use anyhow::{Context, Result};
+use aya::programs::{SchedClassifier, TcAttachType};
+use clap::ValueEnum;
+use nix::net::if_::if_nametoindex;
+
+use super::{clsact, network::Target, tcx};
+use crate::pins::Pins;
+
+/// A hook of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hook {
+    /// Where packets leave.
+    Egress,
+    /// Where packets arrive.
+    Ingress,
+}
+
+impl Hook {
+    /// In the order of attachment: a packet that ingress has rewritten needs egress.
+    pub(super) const ALL: [Self; 2] = [Self::Egress, Self::Ingress];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+        }
+    }
+
+    pub(super) fn attach_type(self) -> TcAttachType {
+        match self {
+            Self::Egress => TcAttachType::Egress,
+            Self::Ingress => TcAttachType::Ingress,
+        }
+    }
+}
+
+/// How programs are attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Mechanism {
+    /// TCX links (Linux 6.6 and later), pinned.
+    Tcx,
+    /// Filters of the clsact queueing discipline.
+    Clsact,
+}
+
+impl Mechanism {
+    /// The best that this kernel has.
+    pub fn detect() -> Self {
+        // Kernels without TCX do not know the attach type.
+        match SchedClassifier::query_tcx("lo", TcAttachType::Ingress) {
+            Ok(_) => Self::Tcx,
+            Err(_) => Self::Clsact,
+        }
+    }
+}
+
+/// What attaching came to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Attached {
+    /// The program was there already.
+    Unchanged,
+    /// An earlier agent's program was replaced, without a gap.
+    Adopted,
+    /// Nothing of ours was there.
+    New,
+}
+
+/// The programs for one kind of device.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) ingress: SchedClassifier,
+    pub(super) egress: SchedClassifier,
+}
+
+/// Attaches programs to devices.
+#[derive(Debug)]
+pub(super) struct Hooks {
+    mechanism: Mechanism,
+    links: PathBuf,
+    ethernet: Pair,
+    ip: Pair,
+}
+
+impl Hooks {
+    pub(super) fn new(mechanism: Mechanism, pins: &Pins, ethernet: Pair, ip: Pair) -> Self {
+        Self { mechanism, links: pins.links(), ethernet, ip }
+    }
+
+    /// Attaches both hooks of a device, or finds them attached. `None` if the device is gone or
+    /// has another name by now; then netlink has announced that, too.
+    pub(super) fn attach(&mut self, target: &Target) -> Result<Option<Attached>> {
+        match self.attach_both(target) {
+            Ok(attached) if is_there(target) => Ok(Some(attached)),
+            // What was attached to a wrong device went with it, or is ours to take back.
+            Ok(_) => self.detach(target.index).map(|()| None),
+            Err(_) if !is_there(target) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn attach_both(&mut self, target: &Target) -> Result<Attached> {
+        let mut result = Attached::Unchanged;
+        for hook in Hook::ALL {
+            let pair = if target.ethernet { &mut self.ethernet } else { &mut self.ip };
+            let program = match hook {
+                Hook::Ingress => &mut pair.ingress,
+                Hook::Egress => &mut pair.egress,
+            };
+            let attached = match self.mechanism {
+                Mechanism::Tcx => tcx::attach(program, target, hook, &self.links),
+                Mechanism::Clsact => clsact::attach(program, target, hook),
+            };
+            let attached =
+                attached.with_context(|| format!("{} hook of {}", hook.name(), target.name))?;
+            result = result.max(attached);
+        }
+        Ok(result)
+    }
+
+    /// Forgets a device that is gone from this network namespace. Its clsact filters went with
+    /// it; a TCX link is held by its pin, and may be on a device that has moved elsewhere.
+    pub(super) fn detach(&self, index: u32) -> Result<()> {
+        Hook::ALL.iter().try_for_each(|hook| tcx::unpin(&self.links, index, *hook))
+    }
+
+    /// Takes away what earlier agents left: links of devices that are not in `targets`, and on
+    /// those that are, the attachments of the other mechanism.
+    pub(super) fn retain(&self, targets: &[Target]) -> Result<()> {
+        let keep: BTreeSet<u32> = match self.mechanism {
+            Mechanism::Tcx => targets.iter().map(|target| target.index).collect(),
+            Mechanism::Clsact => BTreeSet::new(),
+        };
+        for index in tcx::pinned(&self.links)?.difference(&keep) {
+            self.detach(*index)?;
+        }
+        if self.mechanism == Mechanism::Tcx {
+            targets.iter().for_each(|target| clsact::detach(&target.name));
+        }
+        Ok(())
+    }
+}
+
+/// Takes svclb's clsact filters off all devices of this network namespace. (TCX links go with
+/// their pins, see [`Pins::remove`].)
+///
+/// # Errors
+///
+/// Fails if the devices cannot be listed.
+pub fn detach_all() -> Result<()> {
+    let devices = nix::net::if_::if_nameindex().context("list the devices")?;
+    for device in &devices {
+        clsact::detach(&device.name().to_string_lossy());
+    }
+    Ok(())
+}
+
+/// Whether the device still has the name that it was announced with. aya attaches by name.
+fn is_there(target: &Target) -> bool {
+    if_nametoindex(target.name.as_str()) == Ok(target.index)
+}

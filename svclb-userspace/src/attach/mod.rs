@@ -1,0 +1,24 @@
+//! Keeps the kernel programs attached to every device of the node, and tells them what they need
+//! to know about devices.
+//!
+//! ```text
+//! rtnetlink -> monitor -> Network (pure: links, addresses, default routes)
+//!                            |  commands, in order
+//!                            v
+//!                         worker (a thread of its own): `devices` map, TCX or clsact hooks
+//! ```
+//!
+//! Attaching waits for an RCU grace period in the kernel, so it never happens on the thread that
+//! reads netlink or writes services.
+
+mod clsact;
+mod hooks;
+mod monitor;
+mod netlink;
+mod network;
+mod tcx;
+mod worker;
+
+pub use hooks::{Mechanism, detach_all};
+pub use monitor::Monitor;
+pub use worker::Worker;

@@ -1,0 +1,202 @@
+//! The thread that attaches. It takes commands in order and retries what the kernel refuses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use aya::maps::{HashMap, MapData, MapError};
+use svclb_common::frontend::Device;
+use tokio::sync::oneshot;
+use tracing::{debug, info, warn};
+
+use super::{
+    hooks::{Attached, Hooks, Mechanism, Pair},
+    network::Target,
+};
+use crate::{
+    loader::{Loaded, program},
+    pins::Pins,
+};
+
+/// How long a command that failed waits for its next try.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the monitor wants done.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Set or remove an entry of `devices`.
+    Device(u32, Option<Device>),
+    /// Attach both hooks, or see to it that they are still attached. With the time of the
+    /// device's announcement, if it is new.
+    Attach(Target, Option<Instant>),
+    /// The device is gone.
+    Detach(u32),
+    /// All there is, at start: remove what earlier agents left on or for other devices.
+    Retain(Inventory),
+    /// Tell when all commands before this one have been tried.
+    Settled(oneshot::Sender<()>),
+}
+
+/// The devices of the node.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    /// Interface indices of all of them, and [`NODE`].
+    pub(super) indices: BTreeSet<u32>,
+    /// Those that are attached to.
+    pub(super) targets: Vec<Target>,
+}
+
+/// What a later command of the same key supersedes. Entries of `devices` come before hooks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Device(u32),
+    Hooks(u32),
+    Retain,
+    Settled,
+}
+
+impl Command {
+    fn key(&self) -> Key {
+        match self {
+            Self::Device(index, _) => Key::Device(*index),
+            Self::Attach(target, _) => Key::Hooks(target.index),
+            Self::Detach(index) => Key::Hooks(*index),
+            Self::Retain(_) => Key::Retain,
+            Self::Settled(_) => Key::Settled,
+        }
+    }
+}
+
+/// A handle to the thread. It ends when the handle and all monitors are dropped; programs stay
+/// attached.
+#[derive(Debug)]
+pub struct Worker {
+    commands: Sender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a program or the map `devices` is missing, or no thread can be made.
+    pub fn start(loaded: &mut Loaded, pins: &Pins, mechanism: Mechanism) -> Result<Self> {
+        let mut pair = |ingress, egress| -> Result<Pair> {
+            Ok(Pair { ingress: loaded.program(ingress)?, egress: loaded.program(egress)? })
+        };
+        let ethernet = pair(program::INGRESS_ETH, program::EGRESS_ETH)?;
+        let ip = pair(program::INGRESS_IP, program::EGRESS_IP)?;
+        let state = State {
+            hooks: Hooks::new(mechanism, pins, ethernet, ip),
+            devices: pins.map("devices")?,
+            failed: BTreeMap::new(),
+        };
+        info!(?mechanism, "attaching to devices");
+        let (commands, received) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("attach".into())
+            .spawn(move || state.run(&received))
+            .context("start the attaching thread")?;
+        Ok(Self { commands, thread })
+    }
+
+    pub(super) fn commands(&self) -> Sender<Command> {
+        self.commands.clone()
+    }
+
+    /// Waits for the commands under way. To be called when no monitor is left.
+    pub fn join(self) {
+        drop(self.commands);
+        if self.thread.join().is_err() {
+            warn!("the attaching thread has panicked");
+        }
+    }
+}
+
+struct State {
+    hooks: Hooks,
+    devices: HashMap<MapData, u32, Device>,
+    failed: BTreeMap<Key, Command>,
+}
+
+impl State {
+    fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let wait = if self.failed.is_empty() { Duration::MAX } else { RETRY };
+            match commands.recv_timeout(wait) {
+                Ok(command) => self.step(command),
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn step(&mut self, command: Command) {
+        self.failed.remove(&command.key());
+        if let Err(error) = self.carry_out(&command) {
+            warn!(error = format!("{error:#}"), "device not attended to, will retry");
+            self.failed.insert(command.key(), command);
+        } else if let Command::Settled(done) = command {
+            // Nobody may be waiting any more.
+            let _ = done.send(());
+        }
+    }
+
+    fn retry(&mut self) {
+        for command in std::mem::take(&mut self.failed).into_values() {
+            self.step(command);
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<()> {
+        match command {
+            Command::Device(index, Some(device)) => {
+                self.devices.insert(index, device, 0).context("map devices")
+            }
+            Command::Device(index, None) => self.forget(*index),
+            Command::Attach(target, announced) => {
+                if let Some(attached) = self.hooks.attach(target)? {
+                    report(target, attached, *announced);
+                }
+                Ok(())
+            }
+            Command::Detach(index) => {
+                debug!(ifindex = index, "device gone");
+                self.hooks.detach(*index)
+            }
+            Command::Retain(inventory) => self.retain(inventory),
+            Command::Settled(_) => Ok(()),
+        }
+    }
+
+    fn retain(&mut self, inventory: &Inventory) -> Result<()> {
+        let known = self.devices.keys().collect::<Result<BTreeSet<u32>, _>>();
+        for index in known.context("map devices")?.difference(&inventory.indices) {
+            self.forget(*index)?;
+        }
+        self.hooks.retain(&inventory.targets)
+    }
+
+    fn forget(&mut self, index: u32) -> Result<()> {
+        match self.devices.remove(&index) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error).context("map devices"),
+        }
+    }
+}
+
+/// Tells how long it took from the device's announcement until both hooks were attached.
+fn report(target: &Target, attached: Attached, announced: Option<Instant>) {
+    let micros = announced.map(|at| at.elapsed().as_micros());
+    let (name, ifindex) = (&target.name, target.index);
+    match attached {
+        Attached::Unchanged => {}
+        Attached::Adopted => info!(name, ifindex, "device adopted"),
+        Attached::New => info!(name, ifindex, micros, "device attached"),
+    }
+}

@@ -1,0 +1,244 @@
+//! Loads the kernel programs, on top of the maps that are already pinned.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{ProgramError, ProgramInfo, SchedClassifier},
+};
+use svclb_common::{flow::Timeouts, layout};
+use tracing::{info, warn};
+
+use crate::pins::{Layout, Pins};
+
+/// The object file, as `cargo xtask build-ebpf` made it.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SVCLB_EBPF_OBJECT"));
+
+/// Names of the programs in the object file.
+pub mod program {
+    /// Ingress of devices with an Ethernet header.
+    pub const INGRESS_ETH: &str = "ingress_eth";
+    /// Egress of devices with an Ethernet header.
+    pub const EGRESS_ETH: &str = "egress_eth";
+    /// Ingress of devices without a link-layer header.
+    pub const INGRESS_IP: &str = "ingress_ip";
+    /// Egress of devices without a link-layer header.
+    pub const EGRESS_IP: &str = "egress_ip";
+    /// Releases expired flows; run by the agent, never attached.
+    pub const SWEEP: &str = "sweep";
+    /// All of them.
+    pub const ALL: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
+}
+
+/// Entries of the maps whose size an operator may choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// Frontends of one family.
+    pub frontends: u32,
+    /// Service ports of one family.
+    pub services: u32,
+    /// Slots of all services.
+    pub slots: u32,
+    /// Backends of all services.
+    pub backends: u32,
+    /// Flow records of one family; a power of two.
+    pub flows: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            frontends: layout::size::FRONTENDS,
+            services: layout::size::SERVICES,
+            slots: layout::size::SLOTS,
+            backends: layout::size::BACKENDS,
+            flows: layout::size::FLOWS,
+        }
+    }
+}
+
+impl Sizes {
+    /// The entries of each map that these sizes decide about.
+    fn entries(&self) -> BTreeMap<&'static str, u32> {
+        let tuples = self.flows.saturating_mul(layout::size::TUPLES_PER_FLOW);
+        BTreeMap::from([
+            ("frontends4", self.frontends),
+            ("frontends6", self.frontends),
+            ("services", self.services),
+            ("svc_stats", self.services),
+            ("names", self.services),
+            ("slots", self.slots),
+            ("backends4", self.backends),
+            ("backends6", self.backends),
+            ("be_stats", self.backends),
+            ("flows4", self.flows),
+            ("flows6", self.flows),
+            ("tuples4", tuples),
+            ("tuples6", tuples),
+        ])
+    }
+}
+
+/// What is decided when the programs are loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Sizes of maps that are not pinned yet.
+    pub sizes: Sizes,
+    /// After how much silence flows expire.
+    pub timeouts: Timeouts,
+    /// First masquerade port.
+    pub masquerade_first: u16,
+    /// How many masquerade ports there are.
+    pub masquerade_count: u16,
+    /// Seed of the hash that chooses backends.
+    pub hash_seed: u32,
+    /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
+    pub log_level: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sizes: Sizes::default(),
+            timeouts: Timeouts::DEFAULT,
+            masquerade_first: 10_240,
+            masquerade_count: 19_760,
+            hash_seed: 0,
+            log_level: 0,
+        }
+    }
+}
+
+/// The programs in the kernel. The maps are reached through [`Pins`].
+#[derive(Debug)]
+pub struct Loaded {
+    /// All programs, loaded.
+    pub ebpf: Ebpf,
+    /// How long loading took, the verifier included.
+    pub took: Duration,
+}
+
+/// Loads all programs. Maps that are pinned are used as they are, the others are made and pinned.
+///
+/// # Errors
+///
+/// Fails, before anything is changed, if a pinned map has another layout than the programs; then
+/// if the kernel refuses a map or a program.
+pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
+    pins.create()?;
+    let entries = entries(pins, &options.sizes)?;
+    let flow_slots = flow_slots(&entries)?;
+    let started = std::time::Instant::now();
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("FLOW_SLOTS", &flow_slots, true)
+        .override_global("TIMEOUTS", &options.timeouts, true)
+        .override_global("MASQ_FIRST", &options.masquerade_first, true)
+        .override_global("MASQ_COUNT", &options.masquerade_count, true)
+        .override_global("HASH_SEED", &options.hash_seed, true)
+        .override_global("AYA_LOG_LEVEL", &options.log_level, false);
+    for name in layout::map::ALL {
+        loader.map_pin_path(name, pins.map_path(name));
+    }
+    for (name, entries) in &entries {
+        loader.map_max_entries(name, *entries);
+    }
+    let mut ebpf = loader.load(OBJECT).context("load the maps")?;
+    for name in program::ALL {
+        classifier(&mut ebpf, name)?.load().with_context(|| format!("load program {name}"))?;
+    }
+    let took = started.elapsed();
+    info!(took_ms = took.as_millis(), flow_slots, "kernel programs loaded");
+    Ok(Loaded { ebpf, took })
+}
+
+impl Loaded {
+    /// A handle of its own to a loaded program; dropping it does not unload the program.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such program.
+    pub fn program(&mut self, name: &str) -> Result<SchedClassifier> {
+        let program = classifier(&mut self.ebpf, name)?;
+        let clone = || -> Result<SchedClassifier, ProgramError> {
+            let info: ProgramInfo = program.info()?;
+            SchedClassifier::from_program_info(info, name.to_owned().into())
+        };
+        clone().with_context(|| format!("program {name}"))
+    }
+}
+
+fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+    let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+    program.try_into().with_context(|| format!("program {name} is no classifier"))
+}
+
+/// The entries of every map of a chosen size: as pinned where it is pinned.
+fn entries(pins: &Pins, sizes: &Sizes) -> Result<BTreeMap<&'static str, u32>> {
+    let object = aya_obj::Object::parse(OBJECT).context("parse the object file")?;
+    let mut pinned = BTreeMap::new();
+    for name in layout::map::ALL {
+        let map = object.maps.get(*name).with_context(|| format!("no map {name} in the object"))?;
+        if let Some(found) = pins.layout(name)? {
+            found.check(name, Layout::of_object(map))?;
+            pinned.insert(*name, found.max_entries);
+        }
+    }
+    Ok(settle(sizes.entries(), &pinned))
+}
+
+/// Pinned sizes win. A family whose flows are not pinned yet follows the other one, because both
+/// share one number of slots.
+fn settle(
+    mut wanted: BTreeMap<&'static str, u32>,
+    pinned: &BTreeMap<&'static str, u32>,
+) -> BTreeMap<&'static str, u32> {
+    for pair in [["flows4", "flows6"], ["tuples4", "tuples6"]] {
+        if let Some(size) = pair.iter().find_map(|name| pinned.get(name)) {
+            wanted.extend(pair.map(|name| (name, *size)));
+        }
+    }
+    for (name, entries) in &mut wanted {
+        let Some(size) = pinned.get(name).filter(|size| **size != *entries) else { continue };
+        warn!(map = name, pinned = size, wanted = *entries, "the pinned map keeps its size");
+        *entries = *size;
+    }
+    wanted
+}
+
+fn flow_slots(entries: &BTreeMap<&'static str, u32>) -> Result<u32> {
+    let (v4, v6) = (entries.get("flows4"), entries.get("flows6"));
+    match v4 {
+        Some(slots) if v4 == v6 && slots.is_power_of_two() => Ok(*slots),
+        _ => bail!("flows4 and flows6 must have the same power of two of entries: {v4:?}, {v6:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pinned_sizes_win() {
+        let pinned = BTreeMap::from([("frontends4", 7), ("addr_filter", 9)]);
+        let settled = settle(Sizes::default().entries(), &pinned);
+        assert_eq!(settled["frontends4"], 7);
+        assert_eq!(settled["frontends6"], layout::size::FRONTENDS);
+        assert!(!settled.contains_key("addr_filter"), "its size is the object's");
+    }
+
+    #[test]
+    fn both_families_keep_one_number_of_slots() {
+        let pinned = BTreeMap::from([("flows4", 1024), ("tuples4", 4096)]);
+        let settled = settle(Sizes::default().entries(), &pinned);
+        assert_eq!((settled["flows6"], settled["tuples6"]), (1024, 4096));
+        assert_eq!(flow_slots(&settled).expect("same size"), 1024);
+    }
+
+    #[test]
+    fn flow_slots_are_a_power_of_two() {
+        assert!(flow_slots(&Sizes { flows: 1000, ..Sizes::default() }.entries()).is_err());
+        assert!(flow_slots(&BTreeMap::from([("flows4", 8), ("flows6", 16)])).is_err());
+    }
+}
