@@ -1,3 +1,5 @@
-//! The lab and the packet builder of svclb's tests.
+//! The lab, the traffic and the packet builder of svclb's tests.
 
+pub mod lab;
 pub mod packet;
+pub mod traffic;

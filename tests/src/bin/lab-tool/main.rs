@@ -1,0 +1,64 @@
+//! The lab's programs: what pods run, and clients to play with by hand.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use svclb_tests::traffic::{block_on, load::Load, server};
+
+/// The lab's programs.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP and echo UDP, each answer with a name.
+    Serve {
+        /// The name that answers carry.
+        #[arg(long)]
+        name: String,
+        /// Addresses with ports; TCP and UDP are served at each.
+        #[arg(required = true)]
+        listen: Vec<SocketAddr>,
+    },
+    /// Open HTTP connections and print who answered, as JSON.
+    Http(Target),
+    /// Open UDP sockets and print who answered, as JSON.
+    Udp(Target),
+}
+
+#[derive(Args)]
+struct Target {
+    /// Address and port to ask.
+    to: SocketAddr,
+    /// How many connections in all.
+    #[arg(short = 'n', long, default_value_t = 1)]
+    connections: u64,
+    /// How many at a time.
+    #[arg(short, long, default_value_t = 8)]
+    concurrency: usize,
+    /// Requests on each connection.
+    #[arg(short, long, default_value_t = 1)]
+    requests: u32,
+    /// New connections a second, at most.
+    #[arg(long)]
+    rate: Option<u32>,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Serve { name, listen } => block_on(server::serve(name, &listen)),
+        Command::Http(target) => report(&target, false),
+        Command::Udp(target) => report(&target, true),
+    }
+}
+
+fn report(target: &Target, udp: bool) -> Result<()> {
+    let Target { to, connections, concurrency, requests, rate } = *target;
+    let report = Load { dst: to, udp, connections, concurrency, requests, rate }.run()?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! A load generator: many connections, each checked.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use tokio::{
+    sync::Mutex,
+    task::JoinSet,
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use super::{block_on, http::Connection, report::Report, udp};
+use crate::lab::Netns;
+
+/// What to generate.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Whom to ask.
+    pub dst: SocketAddr,
+    /// UDP sockets with one question a request, instead of HTTP.
+    pub udp: bool,
+    /// How many connections in all; `u64::MAX` until stopped.
+    pub connections: u64,
+    /// How many at a time.
+    pub concurrency: usize,
+    /// Requests on each connection.
+    pub requests: u32,
+    /// New connections a second, at most; none for as many as go.
+    pub rate: Option<u32>,
+}
+
+impl Load {
+    /// `connections` HTTP connections with one request each, 16 at a time.
+    pub fn http(dst: SocketAddr, connections: u64) -> Self {
+        Self { dst, udp: false, connections, concurrency: 16, requests: 1, rate: None }
+    }
+
+    /// HTTP connections of `requests` requests each, four at a time, until stopped.
+    pub fn until_stopped(dst: SocketAddr, requests: u32) -> Self {
+        Self { concurrency: 4, requests, ..Self::http(dst, u64::MAX) }
+    }
+
+    /// Generates it on this thread.
+    ///
+    /// # Errors
+    /// There is no runtime to be had. What fails on the way is in the report.
+    pub fn run(&self) -> Result<Report> {
+        self.run_until(&Arc::default())
+    }
+
+    /// Starts it inside a namespace, on a thread of its own.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered.
+    pub fn start(self, netns: &Netns) -> Result<Running> {
+        let stop = Arc::<AtomicBool>::default();
+        let flag = stop.clone();
+        let thread = netns.run(|| Ok(thread::spawn(move || self.run_until(&flag))))?;
+        Ok(Running { stop, thread })
+    }
+
+    fn run_until(&self, stop: &Arc<AtomicBool>) -> Result<Report> {
+        block_on(async {
+            let shared = Arc::new(Shared {
+                load: *self,
+                stop: stop.clone(),
+                started: AtomicU64::new(0),
+                pace: self.rate.map(|rate| Mutex::new(pace(rate))),
+            });
+            let mut workers = JoinSet::new();
+            (0..self.concurrency).for_each(|_| drop(workers.spawn(work(shared.clone()))));
+            let mut report = Report::default();
+            while let Some(part) = workers.join_next().await {
+                report.merge(part.context("a load worker")?);
+            }
+            Ok(report.finished())
+        })
+    }
+}
+
+/// A load that runs until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Report>>,
+}
+
+impl Running {
+    /// Lets the running connections end and gives the report.
+    ///
+    /// # Errors
+    /// The generator itself failed.
+    pub fn stop(self) -> Result<Report> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("the load generator panicked"))?
+    }
+}
+
+struct Shared {
+    load: Load,
+    stop: Arc<AtomicBool>,
+    started: AtomicU64,
+    pace: Option<Mutex<Interval>>,
+}
+
+impl Shared {
+    /// Whether this worker may open one more connection, once its time has come.
+    async fn next(&self) -> bool {
+        if let Some(pace) = &self.pace {
+            pace.lock().await.tick().await;
+        }
+        !self.stop.load(Ordering::Relaxed)
+            && self.started.fetch_add(1, Ordering::Relaxed) < self.load.connections
+    }
+}
+
+fn pace(rate: u32) -> Interval {
+    let mut interval = interval(Duration::from_secs(1) / rate.max(1));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    interval
+}
+
+async fn work(shared: Arc<Shared>) -> Report {
+    let mut report = Report::default();
+    while shared.next().await {
+        let one = if shared.load.udp {
+            datagrams(&shared.load, &mut report).await
+        } else {
+            connection(&shared.load, &mut report).await
+        };
+        if let Err(error) = one {
+            report.failed(&error);
+        }
+    }
+    report
+}
+
+async fn connection(load: &Load, report: &mut Report) -> Result<()> {
+    let mut start = Instant::now();
+    let mut connection = Connection::open(load.dst, None).await?;
+    for i in 0..load.requests {
+        let answer = connection.who().await.with_context(|| format!("request {}", i + 1))?;
+        report.answered(start.elapsed());
+        start = Instant::now();
+        if i == 0 {
+            report.connected(answer.name);
+        }
+    }
+    Ok(())
+}
+
+async fn datagrams(load: &Load, report: &mut Report) -> Result<()> {
+    let load = *load;
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut client = udp::Client::new(load.dst, None)?;
+        let mut answers = Vec::new();
+        for _ in 0..load.requests {
+            let start = Instant::now();
+            answers.push((client.ask(udp::SMALLEST)?, start.elapsed()));
+        }
+        Ok::<_, anyhow::Error>(answers)
+    });
+    let answers = asked.await.context("a UDP worker")??;
+    for (i, (name, taken)) in answers.into_iter().enumerate() {
+        report.answered(taken);
+        if i == 0 {
+            report.connected(name);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What a load generator saw.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+/// The sum of a run.
+#[derive(Clone, Default, Debug, Serialize)]
+pub struct Report {
+    /// Requests answered.
+    pub answered: u64,
+    /// Connections (or UDP sockets) by the pod that answered them.
+    pub by_pod: BTreeMap<String, u64>,
+    /// Failed connections and requests, by what went wrong.
+    pub errors: BTreeMap<String, u64>,
+    /// How long requests took, connecting included for the first of a connection.
+    pub latency: Latency,
+    #[serde(skip)]
+    taken: Vec<Duration>,
+}
+
+/// Percentiles, in microseconds.
+#[derive(Clone, Copy, Default, Debug, Serialize)]
+pub struct Latency {
+    /// Half of the requests took less.
+    pub p50_us: u64,
+    /// One in a hundred took longer.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Report {
+    /// Counts a connection that `pod` answered.
+    pub fn connected(&mut self, pod: String) {
+        *self.by_pod.entry(pod).or_default() += 1;
+    }
+
+    /// Counts an answered request.
+    pub fn answered(&mut self, taken: Duration) {
+        self.answered += 1;
+        self.taken.push(taken);
+    }
+
+    /// Counts a failure.
+    pub fn failed(&mut self, error: &anyhow::Error) {
+        *self.errors.entry(format!("{error:#}")).or_default() += 1;
+    }
+
+    /// All failures.
+    pub fn failures(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Adds another report of the same run.
+    pub fn merge(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.taken.extend(other.taken);
+        other.by_pod.into_iter().for_each(|(k, v)| *self.by_pod.entry(k).or_default() += v);
+        other.errors.into_iter().for_each(|(k, v)| *self.errors.entry(k).or_default() += v);
+    }
+
+    /// Fills the percentiles in.
+    #[must_use]
+    pub fn finished(mut self) -> Self {
+        self.taken.sort_unstable();
+        let at = |share: f64| {
+            let index = (self.taken.len() as f64 * share) as usize;
+            let taken = self.taken.get(index.min(self.taken.len().saturating_sub(1)));
+            taken.map_or(0, |taken| taken.as_micros() as u64)
+        };
+        self.latency = Latency { p50_us: at(0.5), p99_us: at(0.99), max_us: at(1.0) };
+        self
+    }
+
+    /// Pearson's chi-square of the connections over `pods` against equal shares; a pod that got
+    /// none counts too.
+    pub fn chi_square(&self, pods: &[&str]) -> f64 {
+        let counts = pods.iter().map(|pod| self.by_pod.get(*pod).copied().unwrap_or_default());
+        let total: u64 = counts.clone().sum();
+        let expected = total as f64 / pods.len() as f64;
+        counts.map(|count| (count as f64 - expected).powi(2) / expected).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_and_shares() {
+        let mut report = Report::default();
+        (1..=100).for_each(|ms| report.answered(Duration::from_millis(ms)));
+        for (pod, n) in [("a", 10), ("b", 30)] {
+            (0..n).for_each(|_| report.connected(pod.to_owned()));
+        }
+        let report = report.finished();
+        assert_eq!((report.latency.p50_us, report.latency.max_us), (51_000, 100_000));
+        assert!((report.chi_square(&["a", "b"]) - 10.0).abs() < 1e-9);
+        assert!(report.chi_square(&["a", "b", "c"]) > 30.0);
+    }
+}

@@ -1,0 +1,130 @@
+//! The UDP client: a connected socket, so that only the address that was asked can answer.
+
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// How long an answer may take before the question counts as lost.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The smallest question: what the server's name replaces, and a number.
+pub const SMALLEST: usize = 72;
+
+/// A socket that talks to one address.
+#[derive(Debug)]
+pub struct Client {
+    socket: UdpSocket,
+    next: u64,
+}
+
+impl Client {
+    /// A socket towards `dst`, from `source` if given (its port may be 0).
+    ///
+    /// # Errors
+    /// The source is taken, or there is no route.
+    pub fn new(dst: SocketAddr, source: Option<SocketAddr>) -> Result<Self> {
+        let any: SocketAddr = if dst.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let source = source.unwrap_or(any);
+        let socket = UdpSocket::bind(source).with_context(|| format!("UDP bind to {source}"))?;
+        socket.connect(dst).with_context(|| format!("UDP connect to {dst}"))?;
+        Ok(Self { socket, next: 1 })
+    }
+
+    /// The socket's own address.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn local(&self) -> Result<SocketAddr> {
+        self.socket.local_addr().context("own address")
+    }
+
+    /// Sends a question of `size` bytes (at least [`SMALLEST`]); its number.
+    ///
+    /// # Errors
+    /// The kernel refuses to send it.
+    pub fn send(&mut self, size: usize) -> Result<u64> {
+        let number = self.next;
+        self.next += 1;
+        let question = question(number, size);
+        self.socket.send(&question).with_context(|| format!("UDP send of {size} bytes"))?;
+        Ok(number)
+    }
+
+    /// Receives one answer, checks it byte for byte: the question's number and the server's name.
+    ///
+    /// # Errors
+    /// Nothing comes within [`PATIENCE`], a port is unreachable, or the answer is not right.
+    pub fn receive(&self) -> Result<(u64, String)> {
+        self.socket.set_read_timeout(Some(PATIENCE)).context("SO_RCVTIMEO")?;
+        let mut buffer = vec![0; 65_536];
+        let length = match self.socket.recv(&mut buffer) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => bail!("no UDP answer"),
+            Err(error) => return Err(error).context("UDP answer"),
+        };
+        check(&buffer[..length])
+    }
+
+    /// One question and its answer: the server's name.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::receive`]; an answer to another question.
+    pub fn ask(&mut self, size: usize) -> Result<String> {
+        let number = self.send(size)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (answered, name) = self.receive()?;
+            if answered == number {
+                return Ok(name);
+            }
+            // A late answer to a question that was given up.
+            ensure!(Instant::now() < deadline, "no UDP answer to the last question");
+        }
+    }
+}
+
+/// One question on a socket of its own: the server's name.
+///
+/// # Errors
+/// As [`Client::ask`].
+pub fn who(dst: SocketAddr) -> Result<String> {
+    let ask = || Client::new(dst, None)?.ask(SMALLEST);
+    ask().with_context(|| format!("UDP to {dst}"))
+}
+
+/// `size` bytes, the last eight the number.
+fn question(number: u64, size: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..size.max(SMALLEST) - 8).map(|i| (i % 251) as u8).collect();
+    bytes.extend(number.to_be_bytes());
+    bytes
+}
+
+fn check(answer: &[u8]) -> Result<(u64, String)> {
+    let end = answer.iter().position(|byte| *byte == 0).context("no name in the UDP answer")?;
+    let number = answer.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)).unwrap_or_default();
+    let expected = question(number, answer.len());
+    ensure!(answer[end + 1..] == expected[end + 1..], "the UDP answer is not the question");
+    Ok((number, String::from_utf8_lossy(&answer[..end]).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_checked_byte_for_byte() {
+        let mut answer = question(7, 100);
+        answer[..4].copy_from_slice(b"web\0");
+        assert_eq!(check(&answer).unwrap(), (7, "web".to_owned()));
+        answer[50] ^= 1;
+        assert!(check(&answer).is_err());
+    }
+}
