@@ -71,6 +71,15 @@ impl Family {
     }
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
 /// What clients ask: an address of its own, or a port at every address of the node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FrontendAddress {
@@ -78,6 +87,17 @@ pub enum FrontendAddress {
     Address(SocketAddr, Protocol),
     /// A NodePort of one family.
     NodePort(Family, u16, Protocol),
+}
+
+impl fmt::Display for FrontendAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address, protocol) => write!(f, "{address}/{protocol}"),
+            Self::NodePort(family, port, protocol) => {
+                write!(f, "NodePort {port}/{protocol} {family}")
+            }
+        }
+    }
 }
 
 /// Who owns a service id: a service port of one family.
@@ -93,6 +113,13 @@ pub struct ServicePort {
     pub protocol: Protocol,
     /// Family of the addresses.
     pub family: Family,
+}
+
+impl fmt::Display for ServicePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, name, port_name, protocol, family } = self;
+        write!(f, "{namespace}/{name} {port_name}/{protocol} {family}")
+    }
 }
 
 /// One endpoint of one service port.

@@ -1,0 +1,94 @@
+//! What the maps should say about a Service: a pure function of the Service, its slices and the
+//! node.
+
+pub mod choice;
+pub mod frontends;
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use svclb_common::frontend::backend_flags;
+
+pub use choice::{Judged, Reason};
+
+use crate::{
+    plan::operation::{Family, FrontendAddress, ServicePort},
+    snapshot::{Endpoint, EndpointSlice, ObjectKey, Port, Service},
+};
+
+/// What a decision needs to know of the node it is made on.
+#[derive(Clone, Debug)]
+pub struct NodeContext {
+    /// Name of this node.
+    pub name: Arc<str>,
+    /// Every address of this node.
+    pub addresses: HashSet<IpAddr>,
+}
+
+impl NodeContext {
+    /// Whether the endpoint is on this node.
+    pub fn hosts(&self, endpoint: &Endpoint) -> bool {
+        endpoint.node.as_ref() == Some(&self.name) || self.addresses.contains(&endpoint.address)
+    }
+}
+
+/// One port of a Service in one family, as the maps should have it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DesiredPort {
+    /// Whose it is.
+    pub owner: ServicePort,
+    /// The port that clients ask.
+    pub port: u16,
+    /// Where clients reach it, with bits of [`svclb_common::frontend::frontend_flags`].
+    pub frontends: Vec<(FrontendAddress, u32)>,
+    /// All endpoints, each with the reason why it serves or does not, ordered by address.
+    pub endpoints: Vec<Judged>,
+}
+
+/// An endpoint that serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DesiredBackend {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Bits of [`backend_flags`].
+    pub flags: u8,
+    /// Share of new flows relative to the others.
+    pub weight: u16,
+}
+
+impl DesiredPort {
+    /// The endpoints that serve, each address once, in order.
+    pub fn backends(&self) -> impl Iterator<Item = DesiredBackend> {
+        self.endpoints.iter().filter(|judged| judged.reason.serves()).map(|judged| {
+            let local = if judged.local { backend_flags::LOCAL } else { 0 };
+            let flags = backend_flags::SERVING | local;
+            DesiredBackend { address: judged.address, flags, weight: 1 }
+        })
+    }
+}
+
+/// What the maps should say about the Service `key`: one entry for each port and family.
+pub fn desired<'a>(
+    key: &ObjectKey,
+    service: &Service,
+    slices: impl Iterator<Item = &'a EndpointSlice> + Clone,
+    node: &NodeContext,
+) -> Vec<DesiredPort> {
+    let one = |port: &Port, family: Family| DesiredPort {
+        owner: ServicePort {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            port_name: port.name.to_string(),
+            protocol: port.protocol,
+            family,
+        },
+        port: port.port,
+        frontends: frontends::of(service, port, family).collect(),
+        endpoints: choice::choose(slices.clone(), port, family, node),
+    };
+    let ports = service.ports.iter();
+    ports.flat_map(|port| service.families().map(move |family| one(port, family))).collect()
+}

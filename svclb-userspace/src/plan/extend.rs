@@ -1,0 +1,167 @@
+//! What is new: names, backends, slots, the switch, frontends.
+
+use std::{net::SocketAddr, time::Instant};
+
+use svclb_common::{
+    filter::Interest,
+    frontend::{Algorithm, Frontend, Service, Slot},
+};
+
+use super::{
+    kernel::KernelState,
+    ledger::{Entry, Held, Ledger, Shortage},
+    operation::{FrontendAddress, Operation, ServicePort},
+    ranges::Range,
+    release::Item,
+    watches::Watches,
+};
+use crate::desired::{DesiredBackend, DesiredPort};
+
+impl Ledger {
+    /// Gives the service port what it lacks, and says what has to be written.
+    pub(super) fn extend(
+        &mut self,
+        desired: &DesiredPort,
+        kernel: &KernelState,
+        now: Instant,
+        shortages: &mut Vec<Shortage>,
+    ) -> Vec<Operation> {
+        let owner = &desired.owner;
+        let mut short = |map, missing| {
+            if missing > 0 {
+                shortages.push(Shortage { owner: owner.clone(), map, missing });
+            }
+        };
+        let Some(mut entry) = self.entries.remove(owner).or_else(|| self.new_entry(desired)) else {
+            short("services", 1);
+            return Vec::new();
+        };
+        entry.port = desired.port;
+        entry.retired = None;
+        let backends: Vec<_> = desired.backends().collect();
+        let ids: Vec<_> = backends.iter().filter_map(|b| self.hold(&mut entry, b)).collect();
+        short("backends", backends.len() - ids.len());
+        short("slots", self.lay_out(owner, &mut entry, ids, now));
+        for (address, flags) in &desired.frontends {
+            self.open(&mut entry, *address, *flags);
+        }
+        let operations = additions(owner, &entry, &backends, kernel);
+        self.entries.insert(owner.clone(), entry);
+        operations
+    }
+
+    fn new_entry(&mut self, desired: &DesiredPort) -> Option<Entry> {
+        self.service_ids.take().map(|id| Entry::new(id, desired.port))
+    }
+
+    /// The id of the backend: its own if it has one (a retired one comes back to life), else a new
+    /// one; `None` when there is none left.
+    fn hold(&mut self, entry: &mut Entry, backend: &DesiredBackend) -> Option<u32> {
+        let DesiredBackend { address, flags, weight } = *backend;
+        if let Some(held) = entry.backends.get_mut(&address) {
+            *held = Held { id: held.id, flags, weight, retired: None };
+            return Some(held.id);
+        }
+        let id = self.backend_ids.take()?;
+        entry.backends.insert(address, Held { id, flags, weight, retired: None });
+        watch_backend(&mut self.watches, address);
+        Some(id)
+    }
+
+    /// Puts the backends into a fresh range, unless they are in one already. Without room for that,
+    /// the old range takes as many as it can; the number of those left out is returned.
+    fn lay_out(
+        &mut self,
+        owner: &ServicePort,
+        entry: &mut Entry,
+        mut ids: Vec<u32>,
+        now: Instant,
+    ) -> usize {
+        if entry.slots == ids {
+            return 0;
+        }
+        let fresh = u32::try_from(ids.len()).ok().and_then(|len| self.ranges.take(len));
+        let mut missing = 0;
+        match fresh {
+            Some(range) => {
+                let old = std::mem::replace(&mut entry.range, range);
+                self.retire_range(owner, old, now);
+            }
+            None => {
+                missing = ids.len().saturating_sub(entry.range.len as usize);
+                ids.truncate(entry.range.len as usize);
+            }
+        }
+        entry.slots = ids;
+        missing
+    }
+
+    pub(super) fn retire_range(&mut self, owner: &ServicePort, range: Range, now: Instant) {
+        if range.len > 0 {
+            self.retire(Some(owner), Item::Range(range), now);
+        }
+    }
+
+    /// Gives the frontend to the service port.
+    fn open(&mut self, entry: &mut Entry, address: FrontendAddress, flags: u32) {
+        self.holders.insert(address, entry.id);
+        entry.dropped.remove(&address);
+        let is_new = entry.frontends.insert(address, flags).is_none();
+        if let (true, FrontendAddress::Address(at, _)) = (is_new, address) {
+            self.watches.add(at.ip(), Interest::Destination);
+        }
+    }
+}
+
+/// Lets packets to and from a backend through the probe.
+pub(super) fn watch_backend(watches: &mut Watches, address: SocketAddr) {
+    watches.add(address.ip(), Interest::Destination);
+    watches.add(address.ip(), Interest::Backend);
+}
+
+/// What the kernel lacks of `entry`.
+fn additions(
+    owner: &ServicePort,
+    entry: &Entry,
+    backends: &[DesiredBackend],
+    kernel: &KernelState,
+) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    let named = kernel.names.get(&entry.id);
+    if named.is_none_or(|(known, port)| known != owner || *port != entry.port) {
+        operations.push(Operation::SetName(entry.id, owner.clone(), entry.port));
+    }
+    for backend in backends {
+        let Some(held) = entry.backends.get(&backend.address) else { continue };
+        let value = held.entry(owner, entry.id, backend.address);
+        if kernel.backends.get(&held.id) != Some(&value) {
+            operations.push(Operation::SetBackend(held.id, value));
+        }
+    }
+    operations.extend(switch(entry, kernel));
+    for (address, flags) in &entry.frontends {
+        let value = Frontend { service: entry.id, flags: *flags };
+        if kernel.frontends.get(address) != Some(&value) {
+            operations.push(Operation::SetFrontend(*address, value));
+        }
+    }
+    operations
+}
+
+/// The slots, where they differ, then the service that leads to them.
+fn switch(entry: &Entry, kernel: &KernelState) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    let slot = |backend: &u32| Slot { backend: *backend, service: entry.id };
+    let slots: Vec<_> = entry.slots.iter().map(slot).collect();
+    let len = entry.slots.len() as u32;
+    if !kernel.slots(entry.range.first, len).eq(slots.iter().copied()) {
+        operations.push(Operation::SetSlots(entry.range.first, slots));
+    }
+    let first_slot = if len == 0 { 0 } else { entry.range.first };
+    let algorithm = Algorithm::Random as u32;
+    let service = Service { first_slot, slots: len, algorithm, flags: 0 };
+    if kernel.service(entry.id) != service {
+        operations.push(Operation::SetService(entry.id, service));
+    }
+    operations
+}

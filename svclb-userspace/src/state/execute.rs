@@ -1,0 +1,109 @@
+//! Carrying plans out.
+
+use std::{collections::BTreeSet, error::Error as _};
+
+use crate::{
+    plan::{Ledger, Operation, Plan, Step, kernel::KernelState, operation::ServicePort},
+    problem::Problem,
+    snapshot::ObjectKey,
+    writer::{MapWriter, WriteError},
+};
+
+/// A writer, and what the kernel holds because of it.
+#[derive(Debug)]
+pub(super) struct Maps<W> {
+    pub(super) writer: W,
+    pub(super) kernel: KernelState,
+}
+
+/// What became of a plan.
+#[derive(Default)]
+pub(super) struct Written {
+    /// How many operations were carried out.
+    pub(super) operations: usize,
+    /// The Services that are not as they should be.
+    pub(super) failed: BTreeSet<ObjectKey>,
+    /// Why, by service port.
+    pub(super) errors: Vec<(ServicePort, WriteError)>,
+    /// What stopped the plan before its first step.
+    pub(super) error: Option<WriteError>,
+}
+
+impl<W: MapWriter> Maps<W> {
+    /// Carries out all operations up to the first that fails; how many, and the error.
+    pub(super) fn write(&mut self, operations: &[Operation]) -> (usize, Option<WriteError>) {
+        for (done, operation) in operations.iter().enumerate() {
+            if let Err(error) = self.writer.apply(operation) {
+                return (done, Some(error));
+            }
+            self.kernel.apply(operation);
+        }
+        (operations.len(), None)
+    }
+
+    /// Carries a plan out, and tells the ledger how far it came.
+    pub(super) fn execute(&mut self, plan: &Plan, ledger: &mut Ledger) -> Written {
+        let mut written = Written::default();
+        let (repairs, error) = self.write(&plan.repairs);
+        // Nothing is right before everybody's addresses are watched and nobody's entries are gone.
+        let (watches, error) = match error {
+            None => self.write(&plan.watches),
+            Some(error) => (0, Some(error)),
+        };
+        ledger.confirm(repairs, watches);
+        written.operations += repairs + watches;
+        if let Some(error) = error {
+            written.error = Some(error);
+            written.failed.extend(plan.steps.iter().map(|step| key(&step.owner)));
+            return written;
+        }
+        self.execute_phase(plan, |step| &step.additions, &mut written);
+        self.execute_phase(plan, |step| &step.removals, &mut written);
+        written
+    }
+
+    fn execute_phase(
+        &mut self,
+        plan: &Plan,
+        phase: impl Fn(&Step) -> &[Operation],
+        written: &mut Written,
+    ) {
+        for step in &plan.steps {
+            if phase(step).is_empty() || written.failed.contains(&key(&step.owner)) {
+                continue;
+            }
+            let (done, error) = self.write(phase(step));
+            written.operations += done;
+            if let Some(error) = error {
+                written.errors.push((step.owner.clone(), error));
+                written.failed.insert(key(&step.owner));
+            }
+        }
+    }
+}
+
+/// The Service of a service port.
+pub(super) fn key(owner: &ServicePort) -> ObjectKey {
+    ObjectKey::new(&owner.namespace, &owner.name)
+}
+
+/// A problem of one port of a Service.
+pub(super) fn problem(owner: &ServicePort, message: impl std::fmt::Display) -> Problem {
+    let ServicePort { port_name, protocol, family, .. } = owner;
+    let port = match port_name.as_str() {
+        "" => format!("port {protocol} {family}"),
+        name => format!("port {name}/{protocol} {family}"),
+    };
+    Problem::new(format_args!("Service {}", key(owner)), port, message)
+}
+
+/// An error with its causes.
+pub(super) fn report(error: &WriteError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
