@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
@@ -59,7 +60,9 @@ impl Tool {
             .arg(&installed)
             // Not in the clone, whose configuration is not meant for it.
             .current_dir(&cache)
-            .env("CARGO_TARGET_DIR", scratch.path().join("target"));
+            .env("CARGO_TARGET_DIR", scratch.path().join("target"))
+            // Or cargo advises to add a folder to PATH that is about to move.
+            .env("PATH", with_path(&installed.join("bin"))?);
         shell::run(cargo)?;
         fs::rename(&installed, &folder).with_context(|| format!("moving {}", folder.display()))
     }
@@ -67,6 +70,12 @@ impl Tool {
     fn folder(&self) -> Result<PathBuf> {
         Ok(root()?.join(format!("{}-{}{}", self.name, self.version, self.form)))
     }
+}
+
+fn with_path(folder: &Path) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([folder.to_owned()]);
+    env::join_paths(folders).context("a folder in PATH")
 }
 
 /// `$SVCLB_CACHE`, else `svclb` in the user's cache folder.
