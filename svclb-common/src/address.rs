@@ -88,6 +88,16 @@ impl Address for V4 {
     }
 }
 
+impl V6 {
+    /// The bytes as words. Put together from single bytes, an address would be moved byte by byte
+    /// all through the kernel programs.
+    #[inline(always)]
+    fn words(&self) -> [u32; 4] {
+        // SAFETY: both types are sixteen bytes of plain data.
+        unsafe { core::mem::transmute(self.ip) }
+    }
+}
+
 impl PartialEq for V6 {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
@@ -107,14 +117,8 @@ impl Address for V6 {
 
     #[inline(always)]
     fn word(&self, i: usize) -> u32 {
-        let b = &self.ip;
-        match i {
-            0 => u32::from_ne_bytes([b[0], b[1], b[2], b[3]]),
-            1 => u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
-            2 => u32::from_ne_bytes([b[8], b[9], b[10], b[11]]),
-            3 => u32::from_ne_bytes([b[12], b[13], b[14], b[15]]),
-            _ => 0,
-        }
+        let words = self.words();
+        if i < words.len() { words[i] } else { 0 }
     }
 
     fn to_ip(self) -> IpAddr {

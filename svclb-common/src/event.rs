@@ -86,8 +86,12 @@ mod tests {
 
     #[test]
     fn an_event_gives_back_its_ends() {
-        let tuple = Tuple::received(UDP, V4 { ip: [192, 0, 2, 1] }, 5, V4 { ip: [10, 0, 0, 1] }, 53);
+        let tuple =
+            Tuple::received(UDP, V4 { ip: [192, 0, 2, 1] }, 5, V4 { ip: [10, 0, 0, 1] }, 53);
         let (src, dst) = Event::new(0, 0, 1, &tuple).ends();
-        assert_eq!((src.to_string(), dst.to_string()), ("192.0.2.1:5".into(), "10.0.0.1:53".into()));
+        assert_eq!(
+            (src.to_string(), dst.to_string()),
+            ("192.0.2.1:5".into(), "10.0.0.1:53".into())
+        );
     }
 }

@@ -41,28 +41,54 @@ pub mod flags {
     pub const MASQUERADE: u8 = 0x01;
     /// The client sits on a bridge port: look for the backend's MAC address until it is known.
     pub const FIND_MAC: u8 = 0x02;
-    /// [`super::Flow::mac`] is the backend's, on the client's own bridge.
+    /// [`super::Facts::mac`] is the backend's, on the client's own bridge.
     pub const HAVE_MAC: u8 = 0x04;
     /// A connection straight to a backend, moved to another source port because a service's flow
     /// holds its tuple.
     pub const DIRECT: u8 = 0x08;
 }
 
-/// A flow record. Value of `flows4`/`flows6`; a record whose `protocol` is 0 is free.
+/// What a flow record knows besides its addresses. The same for both families.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// `CLOCK_MONOTONIC` nanoseconds of a recent packet, kept to about a second.
+    pub last_seen_ns: u64,
+    /// Service id (`names`); 0 for a direct flow.
+    pub service: u32,
+    /// Backend id (`backends4`/`backends6`); 0 for a direct flow.
+    pub backend_id: u32,
+    /// The device where the client's packets come in.
+    pub ifindex: u32,
+    /// The masquerade port; 0 until the egress hook has chosen one.
+    pub masq_port: u16,
+    /// The backend's MAC address where `HAVE_MAC` is set.
+    pub mac: [u8; 6],
+    /// IANA protocol number; 0 for a free record.
+    pub protocol: u8,
+    /// Bits of [`flags`].
+    pub flags: u8,
+    /// TCP flags seen from the client, and [`SEEN`].
+    pub from_client: u8,
+    /// TCP flags seen from the backend, and [`SEEN`].
+    pub from_backend: u8,
+}
+
+/// A flow record. Value of `flows4`/`flows6`; a record whose protocol is 0 is free.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flow<A> {
     /// Generation. Odd while one CPU owns the record to open, change or release it.
     pub lock: u64,
-    /// `CLOCK_MONOTONIC` nanoseconds of a recent packet, kept to about a second.
-    pub last_seen_ns: u64,
+    /// What is known besides the addresses.
+    pub facts: Facts,
     /// Who asked.
     pub client: A,
     /// Which address was asked.
     pub frontend: A,
     /// Who answers.
     pub backend: A,
-    /// The node's address that stands for the client; unset while `masq_port` is 0.
+    /// The node's address that stands for the client; unset while the masquerade port is 0.
     pub masq: A,
     /// The client's own port.
     pub client_port: u16,
@@ -72,26 +98,9 @@ pub struct Flow<A> {
     pub backend_port: u16,
     /// The client's port between the hooks.
     pub between_port: u16,
-    /// The masquerade port; 0 until the egress hook has chosen one.
-    pub masq_port: u16,
-    /// IANA protocol number; 0 for a free record.
-    pub protocol: u8,
-    /// Bits of [`flags`].
-    pub flags: u8,
-    /// TCP flags seen from the client, and [`SEEN`].
-    pub from_client: u8,
-    /// TCP flags seen from the backend, and [`SEEN`].
-    pub from_backend: u8,
-    /// The backend's MAC address where `HAVE_MAC` is set.
-    pub mac: [u8; 6],
-    /// Service id (`names`); 0 for a direct flow.
-    pub service: u32,
-    /// Backend id (`backends4`/`backends6`); 0 for a direct flow.
-    pub backend_id: u32,
-    /// The device where the client's packets come in.
-    pub ifindex: u32,
 }
 
+const _: () = assert!(size_of::<Facts>() == 32);
 const _: () = assert!(size_of::<Flow<V4>>() == 64 && size_of::<Flow<V6>>() == 112);
 plain_data!(Flow<V4>, Flow<V6>);
 
@@ -145,7 +154,7 @@ impl<A: Address> Flow<A> {
     /// What the packet `tuple`, received at an ingress hook, is to this flow.
     #[inline(always)]
     pub fn role_received(&self, tuple: &Tuple<A>) -> Option<Role> {
-        if tuple.protocol != self.protocol {
+        if tuple.protocol != self.facts.protocol {
             return None;
         }
         if tuple.sport == self.client_port
@@ -155,8 +164,8 @@ impl<A: Address> Flow<A> {
         {
             return Some(Role::Request);
         }
-        let is_return = self.masq_port != 0
-            && tuple.dport == self.masq_port
+        let is_return = self.facts.masq_port != 0
+            && tuple.dport == self.facts.masq_port
             && tuple.sport == self.backend_port
             && tuple.src == self.backend
             && tuple.dst == self.masq;
@@ -166,7 +175,7 @@ impl<A: Address> Flow<A> {
     /// What the packet `tuple`, seen between the hooks, is to this flow.
     #[inline(always)]
     pub fn role_between(&self, tuple: &Tuple<A>) -> Option<Role> {
-        if tuple.protocol != self.protocol {
+        if tuple.protocol != self.facts.protocol {
             return None;
         }
         let (client, client_port, backend, backend_port, role) =
@@ -190,26 +199,48 @@ impl<A: Address> Flow<A> {
         swapped.then_some(Role::Reply)
     }
 
-    /// The tuple that a packet of `role` leaves the hook with.
+    /// Writes the tuple that a packet of `role` leaves the hook with.
+    ///
+    /// In place and arm by arm: as a value, the choice would be a copy too many for the kernel
+    /// programs' stack.
     #[inline(always)]
-    pub fn rewritten(&self, role: Role) -> Tuple<A> {
-        let between = self.between();
+    pub fn rewrite(&self, role: Role, to: &mut Tuple<A>) {
+        (to.protocol, to.side, to.pad) = (self.facts.protocol, side::BETWEEN, [0; 2]);
         match role {
-            Role::Request => between,
-            Role::Return => between.reversed(),
-            Role::RequestOut if self.masq_port != 0 => {
-                Tuple { src: self.masq, sport: self.masq_port, ..between }
+            Role::Request => {
+                (to.src, to.sport) = (self.client, self.between_port);
+                (to.dst, to.dport) = (self.backend, self.backend_port);
             }
-            Role::RequestOut => between,
-            Role::Reply => self.received().reversed(),
+            Role::RequestOut => {
+                (to.src, to.sport) = (self.masq, self.facts.masq_port);
+                (to.dst, to.dport) = (self.backend, self.backend_port);
+                if self.facts.masq_port == 0 {
+                    (to.src, to.sport) = (self.client, self.between_port);
+                }
+            }
+            Role::Return => {
+                (to.src, to.sport) = (self.backend, self.backend_port);
+                (to.dst, to.dport) = (self.client, self.between_port);
+            }
+            Role::Reply => {
+                (to.src, to.sport) = (self.frontend, self.frontend_port);
+                (to.dst, to.dport) = (self.client, self.client_port);
+            }
         }
+    }
+
+    /// The tuple that a packet of `role` leaves the hook with.
+    pub fn rewritten(&self, role: Role) -> Tuple<A> {
+        let mut to = self.between();
+        self.rewrite(role, &mut to);
+        to
     }
 
     /// The client's packet as received. Index key.
     #[inline(always)]
     pub fn received(&self) -> Tuple<A> {
         Tuple::received(
-            self.protocol,
+            self.facts.protocol,
             self.client,
             self.client_port,
             self.frontend,
@@ -224,7 +255,7 @@ impl<A: Address> Flow<A> {
         Tuple {
             side: side::BETWEEN,
             ..Tuple::received(
-                self.protocol,
+                self.facts.protocol,
                 self.client,
                 self.between_port,
                 self.backend,
@@ -238,14 +269,16 @@ impl<A: Address> Flow<A> {
     #[inline(always)]
     pub fn returned(&self) -> Tuple<A> {
         Tuple::received(
-            self.protocol,
+            self.facts.protocol,
             self.backend,
             self.backend_port,
             self.masq,
-            self.masq_port,
+            self.facts.masq_port,
         )
     }
+}
 
+impl Facts {
     /// How far the flow has come.
     #[inline(always)]
     pub fn state(&self) -> State {
@@ -383,10 +416,25 @@ mod tests {
         V4 { ip: [192, 0, 2, last] }
     }
 
+    fn facts(protocol: u8) -> Facts {
+        Facts {
+            last_seen_ns: 100 * SECOND,
+            service: 1,
+            backend_id: 1,
+            ifindex: 1,
+            masq_port: 10_240,
+            mac: [0; 6],
+            protocol,
+            flags: 0,
+            from_client: SEEN | tcp::SYN,
+            from_backend: 0,
+        }
+    }
+
     fn flow(protocol: u8) -> Flow<V4> {
         Flow {
             lock: 2,
-            last_seen_ns: 100 * SECOND,
+            facts: facts(protocol),
             client: ip(1),
             frontend: ip(2),
             backend: ip(3),
@@ -395,15 +443,6 @@ mod tests {
             frontend_port: 80,
             backend_port: 8080,
             between_port: 40_001,
-            masq_port: 10_240,
-            protocol,
-            flags: 0,
-            from_client: SEEN | tcp::SYN,
-            from_backend: 0,
-            mac: [0; 6],
-            service: 1,
-            backend_id: 1,
-            ifindex: 1,
         }
     }
 
@@ -425,12 +464,13 @@ mod tests {
         let back = f.rewritten(Role::Return);
         assert_eq!(back, between.reversed());
         assert_eq!(f.role_between(&back), Some(Role::Reply));
-        assert_eq!(f.rewritten(Role::Reply), received.reversed());
+        let answer = f.rewritten(Role::Reply);
+        assert_eq!(Tuple { side: side::RECEIVED, ..answer }, received.reversed());
     }
 
     #[test]
     fn without_masquerade_the_client_is_kept() {
-        let f = Flow { masq_port: 0, ..flow(UDP) };
+        let f = Flow { facts: Facts { masq_port: 0, ..facts(UDP) }, ..flow(UDP) };
         assert_eq!(f.rewritten(Role::RequestOut), f.between());
         assert_eq!(f.role_received(&f.returned()), None);
     }
@@ -476,7 +516,7 @@ mod tests {
 
     #[test]
     fn tcp_states_follow_the_flags() {
-        let mut f = flow(TCP);
+        let mut f = facts(TCP);
         assert_eq!(f.state(), State::Opening);
         f.from_backend = advance(0, tcp::SYN | tcp::ACK);
         assert_eq!(f.state(), State::Established);
@@ -488,7 +528,7 @@ mod tests {
 
     #[test]
     fn a_reset_closes_until_its_sender_goes_on() {
-        let mut f = flow(TCP);
+        let mut f = facts(TCP);
         f.from_backend = advance(SEEN, tcp::RST);
         assert_eq!(f.state(), State::Closed);
         f.from_backend = advance(f.from_backend, tcp::ACK);
@@ -498,7 +538,7 @@ mod tests {
     #[test]
     fn time_outs_depend_on_protocol_and_state() {
         let t = Timeouts::DEFAULT;
-        let mut f = flow(UDP);
+        let mut f = facts(UDP);
         assert!(!f.expired(130 * SECOND, &t));
         assert!(f.expired(131 * SECOND, &t));
         f.from_backend = advance(0, 0);
@@ -510,19 +550,19 @@ mod tests {
     #[test]
     fn an_established_flow_is_never_recycled() {
         let (t, now) = (Timeouts::DEFAULT, 110 * SECOND);
-        let free = Flow { protocol: 0, ..flow(TCP) };
-        let opening = flow(TCP);
-        let older = Flow { last_seen_ns: 99 * SECOND, ..opening };
-        let closed = Flow { from_backend: SEEN | tcp::RST, ..opening };
-        let established = Flow { from_backend: SEEN, ..opening };
-        let score = |f: &Flow<V4>| f.recyclable(now, &t);
+        let free = Facts { protocol: 0, ..facts(TCP) };
+        let opening = facts(TCP);
+        let older = Facts { last_seen_ns: 99 * SECOND, ..opening };
+        let closed = Facts { from_backend: SEEN | tcp::RST, ..opening };
+        let established = Facts { from_backend: SEEN, ..opening };
+        let score = |f: &Facts| f.recyclable(now, &t);
         assert!(score(&free) > score(&closed));
         assert!(score(&closed) > score(&older));
         assert!(score(&older) > score(&opening));
         assert!(score(&opening).is_some());
         assert_eq!(score(&established), None);
-        assert!(score(&free).is_some_and(Flow::<V4>::is_free_score));
-        assert!(!score(&closed).is_some_and(Flow::<V4>::is_free_score));
+        assert!(score(&free).is_some_and(Facts::is_free_score));
+        assert!(!score(&closed).is_some_and(Facts::is_free_score));
     }
 
     #[test]

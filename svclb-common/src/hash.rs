@@ -31,9 +31,8 @@ pub fn address<T: Address>(seed: u64, address: &T) -> u64 {
 /// The hash of a flow by which its backend is chosen: the same for every packet of the flow.
 #[inline(always)]
 pub fn flow<T: Address>(seed: u64, tuple: &Tuple<T>) -> u32 {
-    let ports = (u64::from(tuple.sport) << 32)
-        | (u64::from(tuple.dport) << 16)
-        | u64::from(tuple.protocol);
+    let ports =
+        (u64::from(tuple.sport) << 32) | (u64::from(tuple.dport) << 16) | u64::from(tuple.protocol);
     let state = address(address(seed, &tuple.src), &tuple.dst);
     (mix(state, ports) >> 32) as u32
 }

@@ -32,10 +32,30 @@ pub mod size {
 pub mod map {
     /// All maps that are pinned, in the order of the README's table.
     pub const ALL: &[&str] = &[
-        "frontends4", "frontends6", "services", "slots", "backends4", "backends6", "names",
-        "node_addrs4", "node_addrs6", "devices", "addr_filter", "flows4", "flows6", "tuples4",
-        "tuples6", "direct4", "direct6", "cursor", "svc_stats", "be_stats", "outcomes",
-        "occupancy", "events",
+        "frontends4",
+        "frontends6",
+        "services",
+        "slots",
+        "backends4",
+        "backends6",
+        "names",
+        "node_addrs4",
+        "node_addrs6",
+        "devices",
+        "addr_filter",
+        "flows4",
+        "flows6",
+        "tuples4",
+        "tuples6",
+        "direct4",
+        "direct6",
+        "cursor",
+        "masq_cursor",
+        "svc_stats",
+        "be_stats",
+        "outcomes",
+        "occupancy",
+        "events",
     ];
 }
 

@@ -55,9 +55,11 @@ pub fn text<const N: usize>(text: &str) -> [i8; N] {
 
 /// The text that a map holds; what is not ASCII is shown as `?`.
 pub fn chars(bytes: &[i8]) -> impl Iterator<Item = char> {
-    bytes.iter().map(|b| b.cast_unsigned()).take_while(|b| *b != 0).map(|b| {
-        if b.is_ascii() { char::from(b) } else { '?' }
-    })
+    bytes
+        .iter()
+        .map(|b| b.cast_unsigned())
+        .take_while(|b| *b != 0)
+        .map(|b| if b.is_ascii() { char::from(b) } else { '?' })
 }
 
 #[cfg(test)]

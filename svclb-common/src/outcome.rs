@@ -101,8 +101,8 @@ outcomes! {
     Reused = "closed_flow_reused", Note;
     /// A flow without a reply made room for a new one.
     Evicted = "opening_flow_evicted", Note;
-    /// A UDP flow was forgotten because its endpoint no longer serves.
-    Forgotten = "udp_flow_forgotten", Note;
+    /// A flow was forgotten because its endpoint no longer serves: UDP, or TCP without an answer.
+    Forgotten = "flow_forgotten", Note;
     /// A direct connection was moved to another source port: a service's flow holds its tuple.
     DirectMoved = "direct_moved", Note;
     /// A service's flow was given another source port towards its backend.

@@ -68,8 +68,9 @@ impl<A: Address> Tuple<A> {
         self.src == self.dst && self.sport == self.dport
     }
 
+    /// Whether the key between the hooks ([`Tuple::between`]) is the other direction's.
     #[inline(always)]
-    fn src_is_higher(&self) -> bool {
+    pub fn src_is_higher(&self) -> bool {
         if self.sport != self.dport {
             return self.sport > self.dport;
         }

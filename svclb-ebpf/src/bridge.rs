@@ -1,0 +1,57 @@
+//! A client and its backend on one bridge.
+//!
+//! The answer goes from port to port without meeting the node's network layer. The request, sent to
+//! the gateway's MAC address, would be routed, and connection tracking would see half a
+//! conversation and call it invalid. So the request is given the backend's MAC address and is
+//! bridged as well.
+
+use svclb_common::{flow::flags, outcome::Outcome};
+
+use crate::{
+    flow::Known,
+    maps::{self, Tables},
+    raw::{Skb, neighbour},
+};
+
+/// The flags of a new flow whose client's packets come in at `ifindex`.
+#[inline(always)]
+pub fn flags_for(skb: &Skb, hairpin: bool) -> u8 {
+    // A bridge does not send a packet back through the port that it came from.
+    if hairpin || !skb.has_ethernet() {
+        return 0;
+    }
+    let bridged = maps::device(skb.ifindex()).is_some_and(|device| device.bridge != 0);
+    if bridged { flags::FIND_MAC } else { 0 }
+}
+
+/// Keeps a rewritten request on its bridge, if the backend is there.
+#[inline(always)]
+pub fn stay<A: Tables>(skb: &mut Skb, known: &Known<A>) -> Result<(), Outcome> {
+    let facts = &known.view.facts;
+    if facts.flags & (flags::FIND_MAC | flags::HAVE_MAC) == 0 || facts.ifindex != skb.ifindex() {
+        return Ok(());
+    }
+    let mac = if facts.flags & flags::HAVE_MAC != 0 { Some(facts.mac) } else { find(skb, known) };
+    match mac {
+        Some(mac) => skb.store_mac(&mac).map_err(|()| Outcome::RewriteFailed),
+        None => Ok(()),
+    }
+}
+
+/// Looks for the backend's MAC address and remembers what was found. While the neighbour is not
+/// resolved, the request is routed, which resolves it.
+#[inline(never)]
+fn find<A: Tables>(skb: &Skb, known: &Known<A>) -> Option<[u8; 6]> {
+    let bridge = maps::device(skb.ifindex())?.bridge;
+    let found = neighbour(skb, &known.view.to, bridge)?;
+    let mut locked = known.record.try_lock()?;
+    let facts = &mut locked.flow().facts;
+    facts.flags &= !flags::FIND_MAC;
+    let mac = found.on_bridge.then_some(found.mac);
+    if let Some(mac) = mac {
+        facts.flags |= flags::HAVE_MAC;
+        facts.mac = mac;
+    }
+    locked.unlock();
+    mac
+}

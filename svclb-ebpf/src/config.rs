@@ -1,0 +1,48 @@
+//! The node's configuration: typed globals that the agent sets when it loads the programs.
+
+use aya_ebpf::Global;
+use svclb_common::flow::Timeouts;
+
+/// How many flow records each family has: a power of two, the size of `flows4` and `flows6`.
+#[unsafe(no_mangle)]
+static FLOW_SLOTS: Global<u32> = Global::new(svclb_common::layout::size::FLOWS);
+
+/// The first masquerade port.
+#[unsafe(no_mangle)]
+static MASQ_FIRST: Global<u16> = Global::new(10_240);
+
+/// How many masquerade ports there are.
+#[unsafe(no_mangle)]
+static MASQ_COUNT: Global<u16> = Global::new(19_760);
+
+/// Seed of the flow hash.
+#[unsafe(no_mangle)]
+static HASH_SEED: Global<u32> = Global::new(0);
+
+/// Time-outs of flows.
+#[unsafe(no_mangle)]
+static TIMEOUTS: Global<Timeouts> = Global::new(Timeouts::DEFAULT);
+
+/// How many flow records each family has.
+#[inline(always)]
+pub fn flow_slots() -> u32 {
+    FLOW_SLOTS.load()
+}
+
+/// The masquerade ports: the first, and how many.
+#[inline(always)]
+pub fn masquerade_ports() -> (u16, u16) {
+    (MASQ_FIRST.load(), MASQ_COUNT.load())
+}
+
+/// Seed of the flow hash.
+#[inline(always)]
+pub fn hash_seed() -> u64 {
+    u64::from(HASH_SEED.load())
+}
+
+/// Time-outs of flows.
+#[inline(always)]
+pub fn timeouts() -> Timeouts {
+    TIMEOUTS.load()
+}

@@ -1,0 +1,135 @@
+//! Whose packet is it? From a frontend to a backend, or a direct connection that must step aside.
+
+use svclb_common::{
+    flow::{Role, flags, is_opening_segment},
+    frontend::{Backend, Frontend, FrontendKey, backend_flags, frontend_flags},
+    hash,
+    outcome::Outcome,
+    tuple::{TCP, Tuple},
+};
+
+use crate::{
+    config, desk,
+    flow::{self, Known, View},
+    maps,
+    maps::Tables,
+    packet::{Packet, Step, Stop},
+    raw::Skb,
+};
+
+/// Where a new flow goes.
+pub struct Target<A> {
+    /// The endpoint.
+    pub backend: A,
+    /// Its port.
+    pub port: u16,
+    /// Bits of [`flags`].
+    pub flags: u8,
+    /// Service id; 0 for a direct flow.
+    pub service: u32,
+    /// Backend id; 0 for a direct flow.
+    pub backend_id: u32,
+}
+
+/// Decides about a packet that belongs to no flow.
+#[inline(never)]
+pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<Target<A>> {
+    let tuple = &packet.tuple;
+    let concern = maps::concern(&tuple.dst);
+    let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
+    let frontend = if concern.frontend { frontend(tuple) } else { None };
+    if !opens {
+        return Err(if frontend.is_some() { Outcome::NoFlow.into() } else { Stop::NotOurs });
+    }
+    // A packet that another device's ingress hook has rewritten is never decided twice.
+    let holder = if concern.backend { flow::holder(tuple)? } else { None };
+    if let Some((role, ifindex)) = holder
+        && (role != Role::RequestOut || ifindex != skb.ifindex())
+    {
+        return Err(Stop::NotOurs);
+    }
+    match frontend {
+        Some(frontend) => balanced(tuple, frontend),
+        None if holder.is_some() => Ok(aside(tuple)),
+        None => {
+            if concern.backend
+                && let Some(between) = desk::between(tuple)
+                && !A::is_direct(between)
+            {
+                A::note_direct(between);
+            }
+            Err(Stop::NotOurs)
+        }
+    }
+}
+
+/// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.
+#[inline(always)]
+pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
+    let View { facts, to } = known.view;
+    if facts.flags & flags::DIRECT != 0 {
+        return true;
+    }
+    A::backend(facts.backend_id).is_some_and(|backend| {
+        backend.flags & backend_flags::SERVING != 0
+            && backend.service == facts.service
+            && backend.port == to.dport
+            && backend.address == to.dst
+    })
+}
+
+/// The frontend that a packet asks: at its address, or at every address of the node.
+#[inline(always)]
+fn frontend<A: Tables>(tuple: &Tuple<A>) -> Option<Frontend> {
+    let key = FrontendKey::new(tuple.dst, tuple.dport, tuple.protocol);
+    if let Some(frontend) = A::frontend(&key) {
+        return Some(frontend);
+    }
+    let frontend = A::frontend(&FrontendKey::node_port(tuple.dport, tuple.protocol))?;
+    A::is_node_address(&tuple.dst).then_some(frontend)
+}
+
+#[inline(always)]
+fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> {
+    let (backend_id, backend) = choose(tuple, frontend.service).ok_or(Outcome::NoEndpoint)?;
+    // The answer must come back through this node: a hairpin's would not leave the pod, and a
+    // remote endpoint would answer an outside client directly.
+    let remote = backend.flags & backend_flags::LOCAL == 0;
+    let external = frontend.flags & frontend_flags::EXTERNAL != 0;
+    let masquerade = backend.address == tuple.src || (external && remote);
+    Ok(Target {
+        backend: backend.address,
+        port: backend.port,
+        flags: if masquerade { flags::MASQUERADE } else { 0 },
+        service: frontend.service,
+        backend_id,
+    })
+}
+
+#[inline(always)]
+fn choose<A: Tables>(tuple: &Tuple<A>, service_id: u32) -> Option<(u32, &'static Backend<A>)> {
+    let service = maps::service(service_id)?;
+    let hash = hash::flow(config::hash_seed(), tuple);
+    // The agent may switch the service to a new range between two reads: a slot of another owner
+    // says so, and the second look finds the new range.
+    for _ in 0..2 {
+        let (first, slots) = (service.first_slot, service.slots);
+        let slot = maps::slot(first.wrapping_add(hash::scale(hash, slots)))?;
+        if slots != 0 && slot.service == service_id {
+            return A::backend(slot.backend).map(|backend| (slot.backend, backend));
+        }
+    }
+    None
+}
+
+/// A direct connection whose tuple a service's flow holds: the same endpoint, another port.
+#[inline(always)]
+fn aside<A: Tables>(tuple: &Tuple<A>) -> Target<A> {
+    Target {
+        backend: tuple.dst,
+        port: tuple.dport,
+        flags: flags::DIRECT,
+        service: 0,
+        backend_id: 0,
+    }
+}

@@ -1,0 +1,68 @@
+//! The egress hook: gives an answer its frontend, and a client's packet its masquerade address.
+
+use svclb_common::{
+    flow::{Role, flags},
+    outcome::Outcome,
+    tuple::Tuple,
+};
+
+use crate::{
+    flow::{self, Known, View},
+    maps,
+    packet::{self, Network, Packet, Step, Stop},
+    raw::{self, Skb},
+    report,
+};
+
+/// Handles one packet; returns the hook's action.
+#[inline(never)]
+pub fn run<A: Network>(skb: &mut Skb) -> i32 {
+    match examine::<A>(skb) {
+        Ok(packet) => {
+            let result = handle(skb, packet);
+            report::conclude(skb, &packet.tuple, result)
+        }
+        Err(stop) => report::unparsed(stop),
+    }
+}
+
+#[inline(always)]
+fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
+    let (src, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
+    if !maps::concern(&src).backend && !maps::concern(&dst).backend {
+        return Err(Stop::NotOurs);
+    }
+    packet::parse(skb)
+}
+
+#[inline(always)]
+fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+    let known = flow::between(&packet.tuple)?.ok_or(Stop::NotOurs)?;
+    match known.role {
+        Role::RequestOut => send(skb, packet, &known),
+        _ => reply(skb, packet, &known),
+    }
+}
+
+#[inline(always)]
+fn send<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step<Outcome> {
+    if known.view.facts.flags & flags::MASQUERADE == 0 {
+        return Err(Stop::NotOurs);
+    }
+    if known.view.facts.masq_port != 0 {
+        packet::rewrite(skb, packet, &known.view.to)?;
+    } else {
+        let (masq, port) = flow::masquerade(skb, known.record)?;
+        packet::rewrite(skb, packet, &Tuple { src: masq, sport: port, ..packet.tuple })?;
+    }
+    Ok(Outcome::Masqueraded)
+}
+
+#[inline(always)]
+fn reply<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step<Outcome> {
+    let Known { record, role, view: View { to, facts } } = known;
+    record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), raw::now_ns());
+    report::traffic(skb, facts, *role);
+    packet::rewrite(skb, packet, to)?;
+    Ok(Outcome::Reply)
+}

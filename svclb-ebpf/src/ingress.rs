@@ -1,0 +1,114 @@
+//! The ingress hook: gives a client's packet its backend, and a masqueraded answer its client.
+
+use svclb_common::{
+    flow::{self as rules, Role, State, flags},
+    outcome::Outcome,
+    tuple::UDP,
+};
+
+use crate::{
+    bridge, config, decide,
+    flow::{self, Known, View},
+    maps,
+    packet::{self, Network, Packet, Step, Stop},
+    raw::{self, Skb},
+    report,
+};
+
+/// Handles one packet; returns the hook's action.
+#[inline(never)]
+pub fn run<A: Network>(skb: &mut Skb) -> i32 {
+    match examine::<A>(skb) {
+        Ok(packet) => {
+            let result = handle(skb, packet);
+            report::conclude(skb, &packet.tuple, result)
+        }
+        Err(stop) => report::unparsed(stop),
+    }
+}
+
+#[inline(always)]
+fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
+    let (_, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
+    let concern = maps::concern(&dst);
+    if !concern.frontend && !concern.backend {
+        return Err(Stop::NotOurs);
+    }
+    packet::parse(skb)
+}
+
+#[inline(always)]
+fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+    let now = raw::now_ns();
+    let known = match current(packet, now)? {
+        Some(known) => known,
+        None => begin(skb, packet, now)?,
+    };
+    forward(skb, packet, &known, now)
+}
+
+/// The flow that the packet opens, or that another CPU has just opened for its like.
+#[inline(always)]
+fn begin<A: Network>(skb: &Skb, packet: &Packet<A>, now: u64) -> Step<Known<A>> {
+    let target = decide::target(skb, packet)?;
+    let mut locked = flow::claim(now)?;
+    let opened = flow::open(skb, packet, &target, &mut locked);
+    locked.unlock();
+    match opened {
+        Ok(()) | Err(Outcome::FlowBusy) => {}
+        Err(why) => return Err(why.into()),
+    }
+    let known = flow::received(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
+    if known.view.to.sport != packet.tuple.sport {
+        let direct = known.view.facts.flags & flags::DIRECT != 0;
+        let moved = if direct { Outcome::DirectMoved } else { Outcome::PortMoved };
+        report::note(skb, &packet.tuple, moved);
+    }
+    Ok(known)
+}
+
+/// The flow that the packet continues.
+#[inline(always)]
+fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
+    let Some(known) = flow::received(&packet.tuple)? else { return Ok(None) };
+    let Some(why) = ending(&known, packet, now) else { return Ok(Some(known)) };
+    flow::release(known.record, &packet.tuple)?;
+    report::count(why);
+    Ok(None)
+}
+
+/// Why a client's packet must not continue the flow it belongs to.
+#[inline(always)]
+fn ending<A: Network>(known: &Known<A>, packet: &Packet<A>, now: u64) -> Option<Outcome> {
+    if known.role != Role::Request {
+        return None;
+    }
+    let state = known.view.facts.state();
+    if known.view.facts.expired(now, &config::timeouts()) {
+        return Some(Outcome::Expired);
+    }
+    if state == State::Closed && rules::is_opening_segment(packet.tcp_flags) {
+        return Some(Outcome::Reused);
+    }
+    // A datagram belongs to no connection that would be cut, nor does a SYN nobody has answered.
+    let uncommitted = packet.tuple.protocol == UDP || state == State::Opening;
+    (uncommitted && !decide::still_serves(known)).then_some(Outcome::Forgotten)
+}
+
+#[inline(always)]
+fn forward<A: Network>(
+    skb: &mut Skb,
+    packet: &Packet<A>,
+    known: &Known<A>,
+    now: u64,
+) -> Step<Outcome> {
+    packet::rewrite(skb, packet, &known.view.to)?;
+    if known.role == Role::Return {
+        return Ok(Outcome::Returned);
+    }
+    let Known { record, role, view: View { facts, .. } } = known;
+    record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), now);
+    report::traffic(skb, facts, *role);
+    bridge::stay(skb, known)?;
+    Ok(Outcome::Request)
+}

@@ -1,0 +1,304 @@
+//! All maps. Their statics are private to this file; the rest of the programs sees functions.
+
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use svclb_common::{
+    address::{Address, V4, V6},
+    counters::{Occupancy, Traffic},
+    event::Event,
+    filter::{self, Interest},
+    flow::Flow,
+    frontend::{Backend, Device, Frontend, FrontendKey, Service, Slot},
+    layout::size,
+    names::Owner,
+    outcome::Outcome,
+    tuple::Tuple,
+};
+
+use crate::{desk::Desk, raw::Record};
+
+const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
+const FLOWS: usize = size::FLOWS as usize;
+const TUPLES: usize = FLOWS * size::TUPLES_PER_FLOW as usize;
+
+// Written by the agent, read by the programs.
+
+/// Service ids by the address, port and protocol that clients ask.
+#[btf_map(name = "frontends4")]
+static FRONTENDS4: HashMap<FrontendKey<V4>, Frontend, { size::FRONTENDS as usize }, ON_DEMAND> =
+    HashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "frontends6")]
+static FRONTENDS6: HashMap<FrontendKey<V6>, Frontend, { size::FRONTENDS as usize }, ON_DEMAND> =
+    HashMap::new();
+/// A service's range of slots, by service id.
+#[btf_map(name = "services")]
+static SERVICES: Array<Service, { size::SERVICES as usize }> = Array::new();
+/// Backend ids, in ranges that services own.
+#[btf_map(name = "slots")]
+static SLOTS: Array<Slot, { size::SLOTS as usize }> = Array::new();
+/// Endpoints by backend id.
+#[btf_map(name = "backends4")]
+static BACKENDS4: Array<Backend<V4>, { size::BACKENDS as usize }> = Array::new();
+/// The same for IPv6.
+#[btf_map(name = "backends6")]
+static BACKENDS6: Array<Backend<V6>, { size::BACKENDS as usize }> = Array::new();
+/// Who owns a service id. The programs never read it: it is for people and commands.
+#[btf_map(name = "names")]
+static NAMES: HashMap<u32, Owner, { size::SERVICES as usize }, ON_DEMAND> = HashMap::new();
+/// The node's addresses, where NodePorts answer.
+#[btf_map(name = "node_addrs4")]
+static NODE_ADDRS4: HashMap<V4, u32, { size::NODE_ADDRESSES as usize }, ON_DEMAND> = HashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "node_addrs6")]
+static NODE_ADDRS6: HashMap<V6, u32, { size::NODE_ADDRESSES as usize }, ON_DEMAND> = HashMap::new();
+/// Devices by interface index; index 0 is the node itself.
+#[btf_map(name = "devices")]
+static DEVICES: HashMap<u32, Device, { size::DEVICES as usize }, ON_DEMAND> = HashMap::new();
+/// The bitmap of addresses that may concern svclb.
+#[btf_map(name = "addr_filter")]
+static ADDR_FILTER: Array<u64, { filter::WORDS as usize }> = Array::new();
+
+// Written by the programs. The agent only reads them.
+
+/// Flow records.
+#[btf_map(name = "flows4")]
+static FLOWS4: Array<Flow<V4>, FLOWS> = Array::new();
+/// The same for IPv6.
+#[btf_map(name = "flows6")]
+static FLOWS6: Array<Flow<V6>, FLOWS> = Array::new();
+/// Numbers of flow records by the tuples of their packets.
+#[btf_map(name = "tuples4")]
+static TUPLES4: HashMap<Tuple<V4>, u32, TUPLES, ON_DEMAND> = HashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "tuples6")]
+static TUPLES6: HashMap<Tuple<V6>, u32, TUPLES, ON_DEMAND> = HashMap::new();
+/// Direct connections to backends, whose tuples service flows avoid.
+#[btf_map(name = "direct4")]
+static DIRECT4: LruHashMap<Tuple<V4>, u32, { size::DIRECT as usize }> = LruHashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "direct6")]
+static DIRECT6: LruHashMap<Tuple<V6>, u32, { size::DIRECT as usize }> = LruHashMap::new();
+/// Where the next search for a flow record begins: IPv4, IPv6.
+#[btf_map(name = "cursor")]
+static CURSOR: PerCpuArray<u32, 2> = PerCpuArray::new();
+/// The masquerade port to try next, counted from the first: IPv4, IPv6. One for all CPUs, so that
+/// ports are taken oldest first.
+#[btf_map(name = "masq_cursor")]
+static MASQ_CURSOR: Array<u32, 2> = Array::new();
+/// Traffic by service id.
+#[btf_map(name = "svc_stats")]
+static SVC_STATS: PerCpuArray<Traffic, { size::SERVICES as usize }> = PerCpuArray::new();
+/// Traffic by backend id.
+#[btf_map(name = "be_stats")]
+static BE_STATS: PerCpuArray<Traffic, { size::BACKENDS as usize }> = PerCpuArray::new();
+/// Packets by what became of them.
+#[btf_map(name = "outcomes")]
+static OUTCOMES: PerCpuArray<u64, { Outcome::ALL.len() }> = PerCpuArray::new();
+/// How full the flow table is: IPv4, IPv6.
+#[btf_map(name = "occupancy")]
+static OCCUPANCY: Array<Occupancy, 2> = Array::new();
+/// Drops and other events.
+#[btf_map(name = "events")]
+static EVENTS: RingBuf<Event, { size::EVENTS as usize }> = RingBuf::new();
+
+/// This CPU's desk; not pinned.
+#[btf_map(name = "desk4")]
+static DESK4: PerCpuArray<Desk<V4>, 1> = PerCpuArray::new();
+/// The same for IPv6.
+#[btf_map(name = "desk6")]
+static DESK6: PerCpuArray<Desk<V6>, 1> = PerCpuArray::new();
+
+/// The maps of one address family.
+pub trait Tables: Address {
+    /// Index of the family in maps that have one entry a family.
+    const INDEX: u32;
+
+    /// The flow record with the given number.
+    fn record(number: u32) -> Option<Record<Self>>;
+    /// The number of the flow record that `tuple` belongs to.
+    fn tuple(tuple: &Tuple<Self>) -> Option<u32>;
+    /// Adds a tuple; -EEXIST where it is taken, -E2BIG or -ENOMEM where there is no room.
+    fn insert_tuple(tuple: &Tuple<Self>, number: u32) -> Result<(), i32>;
+    /// Removes a tuple.
+    fn remove_tuple(tuple: &Tuple<Self>);
+    /// The frontend at exactly this key.
+    fn frontend(key: &FrontendKey<Self>) -> Option<Frontend>;
+    /// The backend with the given id.
+    fn backend(id: u32) -> Option<&'static Backend<Self>>;
+    /// Whether this is an address of the node.
+    fn is_node_address(address: &Self) -> bool;
+    /// Whether a direct connection to a backend was seen at this tuple.
+    fn is_direct(between: &Tuple<Self>) -> bool;
+    /// Remembers a direct connection to a backend.
+    fn note_direct(between: &Tuple<Self>);
+    /// The address that masquerading takes on `device`.
+    fn masquerade_address(device: &Device) -> Self;
+    /// This CPU's desk.
+    fn desk() -> Option<*mut Desk<Self>>;
+}
+
+macro_rules! tables {
+    ($family:ty, $index:literal, $flows:ident, $tuples:ident, $frontends:ident, $backends:ident,
+     $node_addrs:ident, $direct:ident, $masq:ident, $desk:ident) => {
+        impl Tables for $family {
+            const INDEX: u32 = $index;
+
+            #[inline(always)]
+            fn record(number: u32) -> Option<Record<Self>> {
+                $flows.get_ptr_mut(number).and_then(|record| Record::new(number, record))
+            }
+
+            #[inline(always)]
+            fn tuple(tuple: &Tuple<Self>) -> Option<u32> {
+                // SAFETY: the entry is copied at once; with BPF_F_NO_PREALLOC it is not reused
+                // before the program ends.
+                unsafe { $tuples.get(tuple).copied() }
+            }
+
+            #[inline(always)]
+            fn insert_tuple(tuple: &Tuple<Self>, number: u32) -> Result<(), i32> {
+                $tuples.insert(tuple, number, u64::from(BPF_NOEXIST))
+            }
+
+            #[inline(always)]
+            fn remove_tuple(tuple: &Tuple<Self>) {
+                // A tuple that is not there is what the caller wants.
+                let _ = $tuples.remove(tuple);
+            }
+
+            #[inline(always)]
+            fn frontend(key: &FrontendKey<Self>) -> Option<Frontend> {
+                // SAFETY: as for tuples.
+                unsafe { $frontends.get(key).copied() }
+            }
+
+            #[inline(always)]
+            fn backend(id: u32) -> Option<&'static Backend<Self>> {
+                $backends.get(id)
+            }
+
+            #[inline(always)]
+            fn is_node_address(address: &Self) -> bool {
+                $node_addrs.get_ptr(address).is_some()
+            }
+
+            #[inline(always)]
+            fn is_direct(between: &Tuple<Self>) -> bool {
+                $direct.get_ptr(between).is_some()
+            }
+
+            #[inline(always)]
+            fn note_direct(between: &Tuple<Self>) {
+                // Without room the marker is lost, and with it only the care for this tuple.
+                let _ = $direct.insert(between, 1_u32, 0);
+            }
+
+            #[inline(always)]
+            fn masquerade_address(device: &Device) -> Self {
+                device.$masq
+            }
+
+            #[inline(always)]
+            fn desk() -> Option<*mut Desk<Self>> {
+                $desk.get_ptr_mut(0)
+            }
+        }
+    };
+}
+
+tables!(V4, 0, FLOWS4, TUPLES4, FRONTENDS4, BACKENDS4, NODE_ADDRS4, DIRECT4, masq4, DESK4);
+tables!(V6, 1, FLOWS6, TUPLES6, FRONTENDS6, BACKENDS6, NODE_ADDRS6, DIRECT6, masq6, DESK6);
+
+/// What the filter says of an address.
+#[derive(Clone, Copy)]
+pub struct Concern {
+    /// It may be asked: a frontend's or the node's.
+    pub frontend: bool,
+    /// It may answer: a backend's.
+    pub backend: bool,
+}
+
+/// Whether an address may concern svclb: the cheap probe.
+#[inline(always)]
+pub fn concern<A: Address>(address: &A) -> Concern {
+    let (word, frontend) = filter::place(address, Interest::Destination);
+    let (_, backend) = filter::place(address, Interest::Backend);
+    let bits = ADDR_FILTER.get(word).copied().unwrap_or(0);
+    Concern { frontend: bits & frontend != 0, backend: bits & backend != 0 }
+}
+
+/// The service with the given id.
+#[inline(always)]
+pub fn service(id: u32) -> Option<&'static Service> {
+    SERVICES.get(id)
+}
+
+/// The slot at the given place.
+#[inline(always)]
+pub fn slot(place: u32) -> Option<&'static Slot> {
+    SLOTS.get(place)
+}
+
+/// What is known of a device; index 0 is the node itself.
+#[inline(always)]
+pub fn device(ifindex: u32) -> Option<Device> {
+    // SAFETY: as for tuples.
+    unsafe { DEVICES.get(ifindex).copied() }
+}
+
+/// This CPU's place in the flow records of a family.
+#[inline(always)]
+pub fn cursor<A: Tables>() -> Option<&'static mut u32> {
+    // SAFETY: the value is this CPU's own, and nothing interrupts a program here that uses it.
+    CURSOR.get_ptr_mut(A::INDEX).map(|cursor| unsafe { &mut *cursor })
+}
+
+/// Takes the next number in turn among the masquerade ports. Two CPUs may take the same one: the
+/// tuple's insertion decides.
+#[inline(always)]
+pub fn next_masquerade<A: Tables>() -> u32 {
+    let Some(cursor) = MASQ_CURSOR.get_ptr_mut(A::INDEX) else { return 0 };
+    // SAFETY: the pointer is an array entry's; a lost update only repeats a number.
+    unsafe {
+        let number = cursor.read_volatile();
+        cursor.write_volatile(number.wrapping_add(1));
+        number
+    }
+}
+
+/// This CPU's traffic counters of a service.
+#[inline(always)]
+pub fn service_traffic(service: u32) -> Option<*mut Traffic> {
+    SVC_STATS.get_ptr_mut(service)
+}
+
+/// This CPU's traffic counters of a backend.
+#[inline(always)]
+pub fn backend_traffic(backend: u32) -> Option<*mut Traffic> {
+    BE_STATS.get_ptr_mut(backend)
+}
+
+/// This CPU's counter of an outcome.
+#[inline(always)]
+pub fn outcome(outcome: Outcome) -> Option<*mut u64> {
+    OUTCOMES.get_ptr_mut(outcome as u32)
+}
+
+/// What the sweep found in a family.
+#[inline(always)]
+pub fn occupancy<A: Tables>() -> Option<*mut Occupancy> {
+    OCCUPANCY.get_ptr_mut(A::INDEX)
+}
+
+/// Sends an event; it is lost when nobody reads and the buffer is full.
+#[inline(always)]
+pub fn send(event: Event) {
+    if let Some(mut entry) = EVENTS.reserve(0) {
+        entry.write(event);
+        entry.submit(0);
+    }
+}

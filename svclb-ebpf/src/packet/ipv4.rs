@@ -1,0 +1,57 @@
+//! IPv4: RFC 791.
+
+use svclb_common::{address::V4, checksum::Difference, outcome::Outcome, tuple::Tuple};
+
+use super::{Network, Payload, Step, headers::Ipv4, stated_length};
+use crate::raw::Skb;
+
+/// Offset of the header checksum, followed by both addresses.
+const CHECKSUM: u32 = 10;
+
+/// The fields that a rewrite changes, as they lie behind each other.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Changed {
+    checksum: u16,
+    src: [u8; 4],
+    dst: [u8; 4],
+}
+
+impl Network for V4 {
+    const HEADER: u32 = 20;
+    const MAX_OFFSET: u32 = 60;
+
+    #[inline(always)]
+    fn ends(skb: &Skb) -> Option<(Self, Self)> {
+        let header = skb.header::<Ipv4>(0)?;
+        Some((header.src, header.dst))
+    }
+
+    #[inline(always)]
+    fn payload(skb: &Skb) -> Step<Payload> {
+        const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
+        let header = skb.header::<Ipv4>(0).ok_or(Outcome::Truncated)?;
+        let offset = u32::from(header.version_ihl & 0x0f) * 4;
+        if header.version_ihl >> 4 != 4 || offset < Self::HEADER {
+            return Err(Outcome::Malformed.into());
+        }
+        let stated = u32::from(u16::from_be(header.total_len));
+        let len = stated_length(skb, stated).ok_or(Outcome::Truncated)?;
+        if len < offset {
+            return Err(Outcome::Malformed.into());
+        }
+        if u16::from_be(header.fragment) & MORE_FRAGMENTS_OR_OFFSET != 0 {
+            return Err(Outcome::Fragment.into());
+        }
+        Ok(Payload { protocol: header.protocol, offset, len: len - offset })
+    }
+
+    #[inline(always)]
+    fn store_addresses(skb: &mut Skb, from: &Tuple<Self>, to: &Tuple<Self>) -> Result<(), ()> {
+        let old = skb.header::<Ipv4>(0).ok_or(())?.checksum;
+        let change = Difference::NONE.address(&from.src, &to.src).address(&from.dst, &to.dst);
+        let changed = Changed { checksum: change.apply(old), src: to.src.ip, dst: to.dst.ip };
+        // The header's sum stays what it was, so a CHECKSUM_COMPLETE of the packet stays right.
+        skb.store(CHECKSUM, &changed, 0)
+    }
+}

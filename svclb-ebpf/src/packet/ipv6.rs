@@ -1,0 +1,107 @@
+//! IPv6: RFC 8200.
+
+use aya_ebpf::bindings::BPF_F_RECOMPUTE_CSUM;
+use svclb_common::{
+    address::V6,
+    outcome::Outcome,
+    tuple::{TCP, Tuple, UDP},
+};
+
+use super::{
+    Network, Payload, Step,
+    headers::{Extension, Ipv6},
+    stated_length,
+};
+use crate::raw::Skb;
+
+/// Offset of the source address, followed by the destination.
+const ADDRESSES: u32 = 8;
+/// How many extension headers are walked. RFC 8200 asks for at most seven.
+const MAX_EXTENSIONS: u32 = 8;
+
+/// IANA protocol numbers of the extension headers that svclb walks.
+mod extension {
+    pub const HOP_BY_HOP: u8 = 0;
+    pub const ROUTING: u8 = 43;
+    pub const FRAGMENT: u8 = 44;
+    pub const DESTINATION: u8 = 60;
+}
+
+impl Network for V6 {
+    const HEADER: u32 = 40;
+    const MAX_OFFSET: u32 = 512;
+
+    #[inline(always)]
+    fn ends(skb: &Skb) -> Option<(Self, Self)> {
+        let header = skb.header::<Ipv6>(0)?;
+        Some((header.src, header.dst))
+    }
+
+    #[inline(always)]
+    fn payload(skb: &Skb) -> Step<Payload> {
+        let header = skb.header::<Ipv6>(0).ok_or(Outcome::Truncated)?;
+        if header.version_class_flow[0] >> 4 != 6 {
+            return Err(Outcome::Malformed.into());
+        }
+        let stated = match u32::from(u16::from_be(header.payload_len)) {
+            0 => 0,
+            payload => payload + Self::HEADER,
+        };
+        let len = stated_length(skb, stated).ok_or(Outcome::Truncated)?;
+        let protocol = header.next_header;
+        if protocol == TCP || protocol == UDP {
+            let len = len.checked_sub(Self::HEADER).ok_or(Outcome::Malformed)?;
+            return Ok(Payload { protocol, offset: Self::HEADER, len });
+        }
+        walk(skb, protocol, len)
+    }
+
+    #[inline(always)]
+    fn store_addresses(skb: &mut Skb, _from: &Tuple<Self>, to: &Tuple<Self>) -> Result<(), ()> {
+        // bpf_l4_csum_replace has moved a CHECKSUM_COMPLETE by the layer-4 checksum's change, as is
+        // right for IPv4, where the header's own checksum balances the addresses. Here the
+        // addresses must balance it: hence RECOMPUTE. (The flag BPF_F_IPV6 says the same more
+        // cheaply, but only since Linux 6.16; this is right on every kernel.)
+        skb.store(ADDRESSES, &[to.src.ip, to.dst.ip], BPF_F_RECOMPUTE_CSUM)
+    }
+}
+
+/// Walks the extension headers to the transport header.
+#[inline(always)]
+fn walk(skb: &Skb, first: u8, len: u32) -> Step<Payload> {
+    let (mut protocol, mut offset) = (first, V6::HEADER);
+    for _ in 0..MAX_EXTENSIONS {
+        match protocol {
+            extension::HOP_BY_HOP
+            | extension::ROUTING
+            | extension::DESTINATION
+            | extension::FRAGMENT => {}
+            _ => {
+                let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
+                return Ok(Payload { protocol, offset, len });
+            }
+        }
+        if offset > V6::MAX_OFFSET {
+            return Err(Outcome::Extensions.into());
+        }
+        let header = skb.copy::<Extension>(offset).ok_or(Outcome::Truncated)?;
+        offset += length(protocol, &header)?;
+        protocol = header.next_header;
+    }
+    Err(Outcome::Extensions.into())
+}
+
+/// The length of an extension header, if the packet may be rewritten behind it.
+#[inline(always)]
+fn length(protocol: u8, header: &Extension) -> Step<u32> {
+    /// Fragment offset and the "more" flag; what is left are reserved bits.
+    const FRAGMENT_MASK: u16 = 0xfff9;
+    match protocol {
+        // A fragment header of a whole packet (RFC 6946) is no obstacle.
+        extension::FRAGMENT if u16::from_be_bytes(header.data) & FRAGMENT_MASK == 0 => Ok(8),
+        extension::FRAGMENT => Err(Outcome::Fragment.into()),
+        // With segments left, the destination is not the final one.
+        extension::ROUTING if header.data[1] != 0 => Err(Outcome::Extensions.into()),
+        _ => Ok((u32::from(header.len) + 1) * 8),
+    }
+}

@@ -1,0 +1,109 @@
+//! From bytes to a [`Packet`], and back.
+
+pub mod headers;
+mod ipv4;
+mod ipv6;
+mod rewrite;
+mod transport;
+
+use svclb_common::{outcome::Outcome, tuple::Tuple};
+
+pub use rewrite::rewrite;
+
+use crate::{desk, maps::Tables, raw::Skb};
+
+/// EtherType of IPv4 in network order.
+pub const ETHERTYPE_IPV4: u32 = 0x0800_u16.to_be() as u32;
+/// EtherType of IPv6 in network order.
+pub const ETHERTYPE_IPV6: u32 = 0x86dd_u16.to_be() as u32;
+
+/// Why a packet goes no further through the programs.
+#[derive(Clone, Copy)]
+pub enum Stop {
+    /// It is no service's business: on through the kernel as it is, uncounted.
+    NotOurs,
+    /// This became of it.
+    Because(Outcome),
+}
+
+impl From<Outcome> for Stop {
+    #[inline(always)]
+    fn from(outcome: Outcome) -> Self {
+        Self::Because(outcome)
+    }
+}
+
+/// The next step has its value, or the packet stops here.
+pub type Step<T> = Result<T, Stop>;
+
+/// A well-formed TCP or UDP packet.
+pub struct Packet<A> {
+    /// Who talks to whom, as received.
+    pub tuple: Tuple<A>,
+    /// Where the transport header begins, counted from the network header.
+    pub transport: u32,
+    /// TCP flags; 0 for UDP.
+    pub tcp_flags: u8,
+}
+
+/// Where the network header says that the transport header is.
+pub struct Payload {
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Offset from the network header.
+    pub offset: u32,
+    /// Bytes from there on, by the network header's count.
+    pub len: u32,
+}
+
+/// What the programs ask of a network header.
+pub trait Network: Tables {
+    /// Length of the header without options or extensions.
+    const HEADER: u32;
+    /// How far a transport header may be from the network header.
+    const MAX_OFFSET: u32;
+
+    /// Source and destination, if the header is there.
+    fn ends(skb: &Skb) -> Option<(Self, Self)>;
+    /// Checks the header and finds the transport header.
+    fn payload(skb: &Skb) -> Step<Payload>;
+    /// Stores the addresses of `to`, the header's own checksum included.
+    fn store_addresses(skb: &mut Skb, from: &Tuple<Self>, to: &Tuple<Self>) -> Result<(), ()>;
+}
+
+/// Source and destination of the packet, made linear if need be.
+#[inline(always)]
+pub fn ends<A: Network>(skb: &mut Skb) -> Option<(A, A)> {
+    if let Some(ends) = A::ends(skb) {
+        return Some(ends);
+    }
+    skb.pull(A::HEADER);
+    A::ends(skb)
+}
+
+/// Parses a packet whose addresses may concern svclb.
+#[inline(always)]
+pub fn parse<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
+    let payload = A::payload(skb)?;
+    let (src, dst) = A::ends(skb).ok_or(Outcome::Truncated)?;
+    let ports = transport::ports(skb, &payload)?;
+    let packet = desk::packet(Packet {
+        tuple: Tuple::received(payload.protocol, src, ports.src, dst, ports.dst),
+        transport: payload.offset,
+        tcp_flags: ports.tcp_flags,
+    })?;
+    Ok(packet)
+}
+
+/// How long the packet may be by its own length field: `None` when the field contradicts the
+/// packet.
+///
+/// The kernel writes 0 into packets it has joined beyond 64 KiB (BIG TCP); their length is the
+/// buffer's.
+#[inline(always)]
+fn stated_length(skb: &Skb, stated: u32) -> Option<u32> {
+    if stated == 0 && skb.is_joined() {
+        return Some(skb.len());
+    }
+    (stated <= skb.len()).then_some(stated)
+}

@@ -1,0 +1,67 @@
+//! TCP and UDP headers.
+
+use svclb_common::{
+    outcome::Outcome,
+    tuple::{TCP, UDP},
+};
+
+use super::{
+    Payload, Step, Stop,
+    headers::{Tcp, Udp},
+};
+use crate::raw::Skb;
+
+/// How far a transport header may be from the network header; keeps the verifier's bounds small.
+const MAX_OFFSET: u32 = 1023;
+
+/// The ports, in host order, and TCP's flags.
+pub struct Ports {
+    pub src: u16,
+    pub dst: u16,
+    pub tcp_flags: u8,
+}
+
+/// Checks the transport header and reads the ports. Other protocols are not ours.
+#[inline(always)]
+pub fn ports(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    if payload.offset > MAX_OFFSET {
+        return Err(Outcome::Extensions.into());
+    }
+    match payload.protocol {
+        TCP => tcp(skb, payload),
+        UDP => udp(skb, payload),
+        _ => Err(Stop::NotOurs),
+    }
+}
+
+#[inline(always)]
+fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    let offset = payload.offset & MAX_OFFSET;
+    if skb.header::<Tcp>(offset).is_none() {
+        skb.pull(offset + size_of::<Tcp>() as u32);
+    }
+    let header = skb.header::<Tcp>(offset).ok_or(Outcome::Truncated)?;
+    let header_len = u32::from(header.data_offset >> 4) * 4;
+    if header_len < size_of::<Tcp>() as u32 || header_len > payload.len {
+        return Err(Outcome::Malformed.into());
+    }
+    Ok(Ports {
+        src: u16::from_be(header.sport),
+        dst: u16::from_be(header.dport),
+        tcp_flags: header.flags,
+    })
+}
+
+#[inline(always)]
+fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    let offset = payload.offset & MAX_OFFSET;
+    if skb.header::<Udp>(offset).is_none() {
+        skb.pull(offset + size_of::<Udp>() as u32);
+    }
+    let header = skb.header::<Udp>(offset).ok_or(Outcome::Truncated)?;
+    let len = u32::from(u16::from_be(header.len));
+    if len < size_of::<Udp>() as u32 || len > payload.len {
+        return Err(Outcome::Malformed.into());
+    }
+    Ok(Ports { src: u16::from_be(header.sport), dst: u16::from_be(header.dport), tcp_flags: 0 })
+}

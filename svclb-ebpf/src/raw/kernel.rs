@@ -1,0 +1,142 @@
+//! The kernel's helpers that have nothing to do with the packet's bytes.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    bindings::{bpf_fib_lookup, bpf_sock_tuple},
+    helpers::generated as helpers,
+};
+use svclb_common::{
+    address::Address,
+    tuple::{TCP, Tuple},
+};
+
+use super::Skb;
+
+/// `CLOCK_MONOTONIC` at the last timer tick, nanoseconds.
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { helpers::bpf_ktime_get_coarse_ns() }
+}
+
+/// The CPU that the program runs on.
+#[inline(always)]
+pub fn cpu() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { helpers::bpf_get_smp_processor_id() }
+}
+
+/// Calls `body` with 0, 1, ... until it returns `true` or `count` is reached.
+#[inline(always)]
+pub fn repeat<C>(count: u32, context: &mut C, body: extern "C" fn(u32, *mut C) -> i64) {
+    // SAFETY: the kernel calls `body` with the index and the context given here.
+    unsafe {
+        helpers::bpf_loop(count, body as *mut c_void, core::ptr::from_mut(context).cast(), 0)
+    };
+}
+
+/// Where a packet would leave, and to which MAC address.
+pub struct Neighbour {
+    /// It would leave through the device that was asked about.
+    pub on_bridge: bool,
+    /// The next hop's MAC address.
+    pub mac: [u8; 6],
+}
+
+/// Asks the kernel's routing where a packet that came in through `bridge` would go; `None` while
+/// the next hop's MAC address is not resolved.
+#[inline(always)]
+pub fn neighbour<A: Address>(skb: &Skb, tuple: &Tuple<A>, bridge: u32) -> Option<Neighbour> {
+    // SAFETY: the type is plain integers, for which all zero is a value.
+    let mut params: bpf_fib_lookup = unsafe { core::mem::zeroed() };
+    params.family = family::<A>() as u8;
+    params.l4_protocol = tuple.protocol;
+    params.ifindex = bridge;
+    params.__bindgen_anon_3.ipv6_src = words(&tuple.src);
+    params.__bindgen_anon_4.ipv6_dst = words(&tuple.dst);
+    // SAFETY: the parameters are the kernel's struct, of the length given.
+    let result = unsafe {
+        helpers::bpf_fib_lookup(
+            skb.as_ptr(),
+            &raw mut params,
+            size_of::<bpf_fib_lookup>() as i32,
+            0,
+        )
+    };
+    (result == 0).then_some(Neighbour { on_bridge: params.ifindex == bridge, mac: params.dmac })
+}
+
+/// Whether a socket of the node itself already uses the connection that `answer` (an answer as
+/// received) would belong to.
+#[inline(always)]
+pub fn has_socket<A: Address>(skb: *mut c_void, answer: &Tuple<A>) -> bool {
+    /// `TCP_LISTEN` of the kernel's TCP states.
+    const LISTEN: u32 = 10;
+    let mut ends = SocketEnds::new(answer);
+    // SAFETY: the tuple is the kernel's struct in the form of the length given; the socket is
+    // released on every path.
+    unsafe {
+        let (tuple, len) = (ends.as_ptr(), SocketEnds::len::<A>());
+        let socket = if answer.protocol == TCP {
+            helpers::bpf_skc_lookup_tcp(skb, tuple, len, CURRENT_NETNS, 0)
+        } else {
+            helpers::bpf_sk_lookup_udp(skb, tuple, len, CURRENT_NETNS, 0)
+        };
+        if socket.is_null() {
+            return false;
+        }
+        // A listening or unconnected socket is not this connection's.
+        let taken = (*socket).state != LISTEN && (answer.protocol == TCP || (*socket).state == 1);
+        helpers::bpf_sk_release(socket.cast());
+        taken
+    }
+}
+
+/// The network namespace that the packet is in.
+const CURRENT_NETNS: u64 = -1_i64 as u64;
+
+/// The kernel's `bpf_sock_tuple`: addresses and ports in network order, without gaps.
+#[repr(C)]
+struct SocketEnds {
+    words: [u32; 9],
+}
+
+impl SocketEnds {
+    #[inline(always)]
+    fn new<A: Address>(tuple: &Tuple<A>) -> Self {
+        let mut words = [0; 9];
+        let (src, dst) = (self::words(&tuple.src), self::words(&tuple.dst));
+        let ports = u32::from(tuple.sport.to_be()) | (u32::from(tuple.dport.to_be()) << 16);
+        if A::IS_V6 {
+            words[..4].copy_from_slice(&src);
+            words[4..8].copy_from_slice(&dst);
+            words[8] = ports;
+        } else {
+            words[..3].copy_from_slice(&[src[0], dst[0], ports]);
+        }
+        Self { words }
+    }
+
+    #[inline(always)]
+    fn as_ptr(&mut self) -> *mut bpf_sock_tuple {
+        (&raw mut self.words).cast()
+    }
+
+    #[inline(always)]
+    fn len<A: Address>() -> u32 {
+        if A::IS_V6 { 36 } else { 12 }
+    }
+}
+
+#[inline(always)]
+fn words<A: Address>(address: &A) -> [u32; 4] {
+    [address.word(0), address.word(1), address.word(2), address.word(3)]
+}
+
+#[inline(always)]
+fn family<A: Address>() -> u32 {
+    const AF_INET: u32 = 2;
+    const AF_INET6: u32 = 10;
+    if A::IS_V6 { AF_INET6 } else { AF_INET }
+}

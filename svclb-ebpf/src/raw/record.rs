@@ -1,0 +1,175 @@
+//! Flow records, shared by all CPUs: a sequence lock each.
+
+use core::{arch::asm, ptr::NonNull};
+
+use svclb_common::{
+    address::Address,
+    flow::{self, Facts, Flow, Role},
+    outcome::Outcome,
+};
+
+/// How often a reader tries again while another CPU changes a record.
+const PATIENCE: u32 = 64;
+
+/// One flow record in the map.
+pub struct Record<A> {
+    number: u32,
+    flow: NonNull<Flow<A>>,
+}
+
+impl<A> Clone for Record<A> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<A> Copy for Record<A> {}
+
+/// A record that this CPU owns until it unlocks it.
+pub struct Locked<A> {
+    record: Record<A>,
+    generation: u64,
+}
+
+impl<A: Address> Record<A> {
+    /// A record at a map's entry.
+    #[inline(always)]
+    pub fn new(number: u32, flow: *mut Flow<A>) -> Option<Self> {
+        Some(Self { number, flow: NonNull::new(flow)? })
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// What `question` says of the record at a moment when nobody changes it.
+    ///
+    /// # Errors
+    /// `FlowBusy` if another CPU keeps changing the record, which takes it a few dozen instructions
+    /// at a flow's beginning and end.
+    #[inline(always)]
+    pub fn ask<T>(self, question: impl FnOnce(&Flow<A>) -> T) -> Result<T, Outcome> {
+        let before = self.wait();
+        barrier();
+        // SAFETY: an entry of an array map stays valid while the program runs; what was read while
+        // another CPU wrote is thrown away.
+        let answer = question(unsafe { self.flow.as_ref() });
+        barrier();
+        let unchanged = before & 1 == 0 && self.generation() == before;
+        if unchanged { Ok(answer) } else { Err(Outcome::FlowBusy) }
+    }
+
+    /// Waits a little for the record to be nobody's.
+    #[inline(always)]
+    fn wait(self) -> u64 {
+        let mut generation = self.generation();
+        for _ in 0..PATIENCE {
+            if generation & 1 == 0 {
+                break;
+            }
+            generation = self.generation();
+        }
+        generation
+    }
+
+    /// How readily the record could be reused, without owning it.
+    #[inline(always)]
+    pub fn recyclable(self, now_ns: u64, timeouts: &flow::Timeouts) -> Option<u64> {
+        if self.generation() & 1 != 0 {
+            return None;
+        }
+        // SAFETY: as above; a torn read only misjudges, and is judged again under the lock.
+        unsafe { self.flow.as_ref() }.facts.recyclable(now_ns, timeouts)
+    }
+
+    /// Takes the record, if no other CPU has it.
+    #[inline(always)]
+    pub fn try_lock(self) -> Option<Locked<A>> {
+        let before = self.generation();
+        let taken = before & 1 == 0 && self.exchange(before, before + 1);
+        taken.then_some(Locked { record: self, generation: before + 1 })
+    }
+
+    /// Notes a packet of the flow: when, what, and where it came in.
+    #[inline(always)]
+    pub fn advance(self, seen: &Facts, role: Role, tcp_flags: u8, ifindex: u32, now_ns: u64) {
+        const RESOLUTION_NS: u64 = 1_000_000_000;
+        // SAFETY: as above. Each field has one writer at a time (a direction of the flow is mostly
+        // on one CPU) and a lost update of a flag or a time is repaired by the next packet. The
+        // stores are spared where nothing changes, for the sake of the other CPU's cache.
+        unsafe {
+            let facts = &raw mut (*self.flow.as_ptr()).facts;
+            if seen.age_ns(now_ns) >= RESOLUTION_NS {
+                (&raw mut (*facts).last_seen_ns).write_volatile(now_ns);
+            }
+            let (field, old) = if role.from_client() {
+                (&raw mut (*facts).from_client, seen.from_client)
+            } else {
+                (&raw mut (*facts).from_backend, seen.from_backend)
+            };
+            let new = flow::advance(old, tcp_flags);
+            if new != old {
+                field.write_volatile(new);
+                // A change of state starts its own time-out.
+                (&raw mut (*facts).last_seen_ns).write_volatile(now_ns);
+            }
+            if role == Role::Request && seen.ifindex != ifindex {
+                (&raw mut (*facts).ifindex).write_volatile(ifindex);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn generation(self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (&raw const (*self.flow.as_ptr()).lock).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn exchange(self, old: u64, new: u64) -> bool {
+        let mut result = old;
+        // SAFETY: the address is the record's first, eight-byte aligned field. core's atomics are
+        // not there for this target: BPF has them, rustc says it has not.
+        unsafe {
+            asm!(
+                "r0 = cmpxchg_64({at} + 0, r0, {new})",
+                at = in(reg) &raw mut (*self.flow.as_ptr()).lock,
+                new = in(reg) new,
+                inlateout("r0") result,
+            );
+        }
+        result == old
+    }
+}
+
+impl<A: Address> Locked<A> {
+    /// Its number.
+    #[inline(always)]
+    pub fn number(&self) -> u32 {
+        self.record.number
+    }
+
+    /// The record, for its owner.
+    #[inline(always)]
+    pub fn flow(&mut self) -> &mut Flow<A> {
+        // SAFETY: this CPU owns the record; readers take a copy and check the generation.
+        unsafe { self.record.flow.as_mut() }
+    }
+
+    /// Gives the record back under a new generation.
+    #[inline(always)]
+    pub fn unlock(self) -> Record<A> {
+        barrier();
+        self.record.exchange(self.generation, self.generation + 1);
+        self.record
+    }
+}
+
+/// Keeps the compiler from moving memory accesses across. The processor's order is the exchange's.
+#[inline(always)]
+fn barrier() {
+    // SAFETY: no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) };
+}

@@ -1,0 +1,93 @@
+//! Counters and events.
+
+use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT};
+use svclb_common::{
+    counters::Traffic,
+    event::Event,
+    flow::{Facts, Role},
+    outcome::{Kind, Outcome},
+    tuple::Tuple,
+};
+
+use crate::{
+    maps::{self, Tables},
+    packet::{Step, Stop},
+    raw::{self, Skb},
+};
+
+/// Counts what became of a packet and turns it into the hook's action.
+#[inline(always)]
+pub fn conclude<A: Tables>(skb: &Skb, tuple: &Tuple<A>, result: Step<Outcome>) -> i32 {
+    let outcome = match result {
+        Ok(outcome) | Err(Stop::Because(outcome)) => outcome,
+        Err(Stop::NotOurs) => return TCX_NEXT,
+    };
+    count(outcome);
+    if matches!(outcome.kind(), Kind::Dropped) {
+        tell(skb, tuple, outcome);
+        return TCX_DROP;
+    }
+    TCX_NEXT
+}
+
+/// The action for a packet that could not be parsed: on as it is, counted.
+#[inline(always)]
+pub fn unparsed(stop: Stop) -> i32 {
+    if let Stop::Because(outcome) = stop {
+        count(outcome);
+    }
+    TCX_NEXT
+}
+
+/// Counts a note and sends it as an event.
+#[inline(always)]
+pub fn note<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
+    count(outcome);
+    tell(skb, tuple, outcome);
+}
+
+/// Counts an outcome.
+#[inline(always)]
+pub fn count(outcome: Outcome) {
+    if let Some(counter) = maps::outcome(outcome) {
+        // SAFETY: this CPU's own entry of a per-CPU array.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// Counts a packet of a flow for its service and its backend.
+#[inline(always)]
+pub fn traffic(skb: &Skb, flow: &Facts, role: Role) {
+    let (packets, bytes) = (u64::from(skb.segments()), u64::from(skb.len()));
+    each_counter(flow, |traffic| {
+        if role.from_client() {
+            traffic.packets += packets;
+            traffic.bytes += bytes;
+        } else {
+            traffic.reply_packets += packets;
+            traffic.reply_bytes += bytes;
+        }
+    });
+}
+
+/// Counts a new flow for its service and its backend.
+#[inline(always)]
+pub fn opened(flow: &Facts) {
+    count(Outcome::Opened);
+    each_counter(flow, |traffic| traffic.flows += 1);
+}
+
+#[inline(always)]
+fn each_counter(flow: &Facts, mut add: impl FnMut(&mut Traffic)) {
+    for counter in [maps::service_traffic(flow.service), maps::backend_traffic(flow.backend_id)] {
+        if let Some(traffic) = counter {
+            // SAFETY: this CPU's own entry of a per-CPU array.
+            add(unsafe { &mut *traffic });
+        }
+    }
+}
+
+#[inline(never)]
+fn tell<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
+    maps::send(Event::new(outcome as u32, raw::now_ns(), skb.ifindex(), tuple));
+}
