@@ -1,4 +1,7 @@
-//! A correction to the types in an object file, for bpftool.
+//! Corrections to the types in an object file, for bpftool and for the kernel.
+//!
+//! rustc describes an enum with data as a union whose members lie at offsets; the kernel wants a
+//! union's members at 0, and refuses the whole BTF otherwise. Nobody reads those types.
 //!
 //! Rust has no type like C's `char`, whose BTF has the encoding `CHAR` that makes bpftool print an
 //! array of it as a string. The maps hold text as `i8` and nothing else as `i8`, so that type is
@@ -41,7 +44,19 @@ fn mark(btf: &mut [u8]) -> Result<()> {
             let encoded = u32_at(btf, body)? & !ENCODING_MASK | CHAR;
             btf[body..body + 4].copy_from_slice(&encoded.to_le_bytes());
         }
+        if kind == kind::UNION {
+            zero_offsets(btf, body, members)?;
+        }
         at = body + body_size(kind, members)?;
+    }
+    Ok(())
+}
+
+/// Moves the members of a union (name, type, offset: 32 bits each) to its beginning.
+fn zero_offsets(btf: &mut [u8], body: usize, members: usize) -> Result<()> {
+    for member in 0..members {
+        let offset = body + member * 12 + 8;
+        btf.get_mut(offset..offset + 4).context("a union's member is cut off")?.fill(0);
     }
     Ok(())
 }

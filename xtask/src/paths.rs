@@ -1,6 +1,9 @@
 //! Where things lie in the clone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// The root of the clone that this binary was built from.
 pub(crate) fn workspace() -> &'static Path {
@@ -12,9 +15,10 @@ pub(crate) fn ebpf_crate() -> PathBuf {
     workspace().join("svclb-ebpf")
 }
 
-/// The folder of everything that is built for the kernel.
+/// The folder of everything that is built for the kernel, in cargo's own for the workspace.
 pub(crate) fn ebpf_target() -> PathBuf {
-    workspace().join("target/ebpf")
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| workspace().join("target")).join("ebpf")
 }
 
 /// The object file that `svclb-userspace` embeds.

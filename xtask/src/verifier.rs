@@ -19,7 +19,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let object = build_ebpf::run()?;
     let mut cargo = shell::cargo("run");
-    cargo.args(["--package", "svclb-tests", "--bin", "verifier", "--"]);
+    // An error's own words say enough.
+    cargo.env("RUST_LIB_BACKTRACE", "0");
+    cargo.args(["--quiet", "--package", "svclb-tests", "--bin", "verifier", "--"]);
     cargo.arg(object).arg(paths::workspace().join("docs/verifier.md"));
     if options.save {
         cargo.arg("--save");

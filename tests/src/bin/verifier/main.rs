@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 use aya::{
-    Ebpf, EbpfLoader,
+    EbpfLoader,
     programs::{Program, SchedClassifier},
 };
 use clap::Parser;
@@ -40,7 +40,10 @@ fn main() -> Result<()> {
 
 fn measure(object: &PathBuf) -> Result<Table> {
     let bytes = fs::read(object).with_context(|| format!("reading {}", object.display()))?;
-    let mut ebpf = EbpfLoader::new().load(&bytes).context("creating the maps")?;
+    // As the agent loads them: without the log of single packets.
+    let mut loader = EbpfLoader::new();
+    loader.override_global("AYA_LOG_LEVEL", &0_u8, false);
+    let mut ebpf = loader.load(&bytes).context("creating the maps")?;
     let mut rows = ebpf
         .programs_mut()
         .map(|(name, program)| load(name, program).with_context(|| format!("program {name}")))
