@@ -24,6 +24,8 @@ pub mod size {
     pub const NODE_ADDRESSES: u32 = 4_096;
     /// Devices of the node.
     pub const DEVICES: u32 = 16_384;
+    /// Flow records of each family that one run of the sweep looks at.
+    pub const SWEEP_STRIDE: u32 = 8_192;
     /// Bytes of the ring buffer of events.
     pub const EVENTS: u32 = 1 << 18;
 }

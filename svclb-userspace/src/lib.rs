@@ -1,8 +1,14 @@
 //! The svclb agent as a library: source -> snapshot -> desired -> plan -> writer.
 
+pub mod attach;
 pub mod desired;
+pub mod events;
+pub mod loader;
+pub mod pins;
 pub mod plan;
 pub mod problem;
 pub mod snapshot;
 pub mod state;
+pub mod sweep;
+pub mod telemetry;
 pub mod writer;

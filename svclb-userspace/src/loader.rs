@@ -220,6 +220,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_object_has_every_map_and_program() {
+        let object = aya_obj::Object::parse(OBJECT).expect("an object file");
+        for name in layout::map::ALL {
+            assert!(object.maps.contains_key(*name), "no map {name}");
+        }
+        for name in program::ALL {
+            assert!(object.programs.contains_key(*name), "no program {name}");
+        }
+        for name in Sizes::default().entries().keys() {
+            assert!(layout::map::ALL.contains(name), "{name} has a size but no pin");
+        }
+    }
+
+    #[test]
     fn pinned_sizes_win() {
         let pinned = BTreeMap::from([("frontends4", 7), ("addr_filter", 9)]);
         let settled = settle(Sizes::default().entries(), &pinned);

@@ -5,6 +5,7 @@ use svclb_common::{
     address::{V4, V6},
     counters::Occupancy,
     flow::State,
+    layout::size::SWEEP_STRIDE,
     outcome::Outcome,
 };
 
@@ -16,16 +17,13 @@ use crate::{
     report,
 };
 
-/// How many records one run looks at, in each family.
-const STRIDE: u32 = 8192;
-
 struct Sweep {
     first: u32,
     now_ns: u64,
     found: Occupancy,
 }
 
-/// Looks at [`STRIDE`] records of each family, from the number in the packet's first bytes on.
+/// Looks at [`SWEEP_STRIDE`] records of each family, from the number in the packet's first bytes on.
 #[inline(always)]
 pub fn run(skb: &Skb) {
     let Some(first) = skb.copy::<u32>(0) else { return };
@@ -36,7 +34,7 @@ pub fn run(skb: &Skb) {
 #[inline(always)]
 fn family<A: Tables>(first: u32) {
     let mut sweep = Sweep { first, now_ns: raw::now_ns(), found: Occupancy::default() };
-    raw::repeat(STRIDE, &mut sweep, look::<A>);
+    raw::repeat(SWEEP_STRIDE, &mut sweep, look::<A>);
     let Some(occupancy) = maps::occupancy::<A>() else { return };
     // SAFETY: an array entry, written only here; the agent runs one sweep at a time.
     let occupancy = unsafe { &mut *occupancy };

@@ -1,6 +1,10 @@
 //! Where operations end: the kernel's maps, or their twin in memory.
 
+mod convert;
+mod family;
+pub mod maps;
 pub mod memory;
+mod probe;
 
 use std::error::Error;
 

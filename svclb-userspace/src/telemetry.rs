@@ -1,0 +1,69 @@
+//! Logs: what the agent does, as text or JSON lines on standard error.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result};
+use aya::Ebpf;
+use aya_log::EbpfLogger;
+use clap::ValueEnum;
+use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
+
+use crate::events;
+
+/// The form of a log line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Level of the log of the kernel programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum KernelLog {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl KernelLog {
+    /// The number that the kernel programs compare with (`aya_log_common::Level`); 0 is off.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Sends logs to standard error. `filter` is in the syntax of `RUST_LOG`.
+///
+/// # Errors
+///
+/// Fails if the filter cannot be parsed, or logs go somewhere already.
+pub fn init(format: LogFormat, filter: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("log filter {filter}"))?;
+    let logs = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let set = match format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).finish().try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).finish().try_init(),
+    };
+    set.context("set up the log")
+}
+
+/// Hands the kernel programs' log lines on for as long as it is polled.
+///
+/// # Errors
+///
+/// Fails if the programs have no log.
+pub async fn follow_kernel_log(ebpf: &mut Ebpf) -> Result<()> {
+    let mut logger = EbpfLogger::init(ebpf).context("the kernel programs' log")?;
+    let readiness = events::readiness(&logger).context("the kernel programs' log")?;
+    loop {
+        let mut ready = readiness.readable().await?;
+        ready.clear_ready();
+        logger.flush();
+    }
+}

@@ -1,0 +1,119 @@
+//! The maps that exist once for each address family.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use anyhow::Result;
+use aya::{
+    Pod,
+    maps::{Array, HashMap, MapData},
+};
+use svclb_common::{
+    address::{Address, V4, V6},
+    frontend::{Backend, Frontend, FrontendKey},
+};
+
+use super::{WriteError, convert, maps::ignore_missing};
+use crate::{
+    pins::Pins,
+    plan::{
+        kernel::KernelState,
+        operation::{BackendEntry, FrontendAddress},
+    },
+};
+
+/// An address family and the names of its maps.
+pub(crate) trait MapNames: Address + Pod {
+    const FRONTENDS: &'static str;
+    const BACKENDS: &'static str;
+    const NODE_ADDRESSES: &'static str;
+}
+
+impl MapNames for V4 {
+    const FRONTENDS: &'static str = "frontends4";
+    const BACKENDS: &'static str = "backends4";
+    const NODE_ADDRESSES: &'static str = "node_addrs4";
+}
+
+impl MapNames for V6 {
+    const FRONTENDS: &'static str = "frontends6";
+    const BACKENDS: &'static str = "backends6";
+    const NODE_ADDRESSES: &'static str = "node_addrs6";
+}
+
+pub(super) struct FamilyMaps<A>
+where
+    Backend<A>: Pod,
+{
+    frontends: HashMap<MapData, FrontendKey<A>, Frontend>,
+    backends: Array<MapData, Backend<A>>,
+    node_addresses: HashMap<MapData, A, u32>,
+}
+
+impl<A: MapNames> FamilyMaps<A>
+where
+    FrontendKey<A>: Pod,
+    Backend<A>: Pod,
+{
+    pub(super) fn open(pins: &Pins) -> Result<Self> {
+        Ok(Self {
+            frontends: pins.map(A::FRONTENDS)?,
+            backends: pins.map(A::BACKENDS)?,
+            node_addresses: pins.map(A::NODE_ADDRESSES)?,
+        })
+    }
+
+    /// Sets or removes a frontend of this family; another family's is left alone.
+    pub(super) fn set_frontend(
+        &mut self,
+        address: &FrontendAddress,
+        frontend: Option<Frontend>,
+    ) -> Result<(), WriteError> {
+        let Some(key) = convert::frontend_key::<A>(address) else { return Ok(()) };
+        let done = match frontend {
+            Some(frontend) => self.frontends.insert(key, frontend, 0),
+            None => ignore_missing(self.frontends.remove(&key)),
+        };
+        done.map_err(|error| WriteError::new(A::FRONTENDS, error))
+    }
+
+    /// Sets or zeroes a backend.
+    pub(super) fn set_backend(
+        &mut self,
+        id: u32,
+        entry: Option<&BackendEntry>,
+    ) -> Result<(), WriteError> {
+        let backend = entry.and_then(convert::backend).unwrap_or_else(convert::no_backend);
+        self.backends.set(id, backend, 0).map_err(|error| WriteError::new(A::BACKENDS, error))
+    }
+
+    pub(super) fn node_addresses(&self) -> Result<BTreeSet<IpAddr>, WriteError> {
+        let keys = self.node_addresses.keys().map(|key| key.map(Address::to_ip));
+        keys.collect::<Result<_, _>>().map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
+    }
+
+    pub(super) fn add_node_address(&mut self, ip: IpAddr) -> Result<(), WriteError> {
+        let Some(address) = A::from_ip(ip) else { return Ok(()) };
+        let added = self.node_addresses.insert(address, 1, 0);
+        added.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
+    }
+
+    pub(super) fn remove_node_address(&mut self, ip: IpAddr) -> Result<(), WriteError> {
+        let Some(address) = A::from_ip(ip) else { return Ok(()) };
+        let removed = ignore_missing(self.node_addresses.remove(&address));
+        removed.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
+    }
+
+    /// Adds the frontends and backends of this family to `state`.
+    pub(super) fn read(&self, state: &mut KernelState) -> Result<(), WriteError> {
+        for entry in self.frontends.iter() {
+            let (key, frontend) = entry.map_err(|error| WriteError::new(A::FRONTENDS, error))?;
+            let address = convert::frontend_address(&key);
+            state.frontends.extend(address.map(|address| (address, frontend)));
+        }
+        for (id, backend) in (0..).zip(self.backends.iter()) {
+            let backend = backend.map_err(|error| WriteError::new(A::BACKENDS, error))?;
+            state.backends.extend(convert::backend_entry(&backend).map(|entry| (id, entry)));
+        }
+        Ok(())
+    }
+}
