@@ -35,9 +35,12 @@
 //! A lab needs root, `ip`, `bridge` and `nft`, and for pods the binary `lab-tool` of this crate.
 
 pub mod address;
+mod agent;
 mod client;
 mod command;
+mod foreign;
 mod hostile;
+pub mod manifests;
 mod netns;
 mod network;
 mod node;
@@ -49,9 +52,13 @@ mod process;
 mod topology;
 mod vxlan;
 mod wait;
+mod wire;
 
 pub use address::{Dual, Family};
+pub use agent::Agent;
 pub use client::{Client, Location};
+pub use foreign::Foreign;
+pub use manifests::Manifests;
 pub use netns::Netns;
 pub use network::has_bridge_netfilter;
 pub use node::Node;
@@ -60,3 +67,4 @@ pub use preset::{Hostile, PodLink, Preset, Transport};
 pub use process::{Process, binary};
 pub use topology::Lab;
 pub use wait::{SOON, wait_for};
+pub use wire::Wire;

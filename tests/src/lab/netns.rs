@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::IpAddr,
     panic,
     path::{Path, PathBuf},
     thread,
@@ -9,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, setns};
+use serde_json::Value;
 
 use super::command;
 
@@ -65,6 +67,39 @@ impl Netns {
             Ok(result) => result,
             Err(panicked) => panic::resume_unwind(panicked),
         }
+    }
+
+    /// The MAC address that packets to `dst` are sent to. Something must have been sent there: the
+    /// next hop's address is the one that the kernel has found.
+    ///
+    /// # Errors
+    /// There is no route, or the next hop has not been found.
+    pub fn next_hop_mac(&self, dst: IpAddr) -> Result<[u8; 6]> {
+        let ask = |what: &[&str]| -> Result<Value> {
+            let args = [&["-j", "-n", &self.name], what].concat();
+            Ok(serde_json::from_str(&command::run("ip", &args, "")?)?)
+        };
+        let route = ask(&["route", "get", &dst.to_string()])?;
+        let hop = route[0]["gateway"].as_str().map_or_else(|| dst.to_string(), str::to_owned);
+        let neighbours = ask(&["neigh", "show", "to", &hop])?;
+        let mac = neighbours[0]["lladdr"].as_str();
+        let bytes = mac.map(|mac| mac.split(':').map(|byte| u8::from_str_radix(byte, 16)));
+        let bytes: Option<Vec<u8>> = bytes.and_then(|bytes| bytes.collect::<Result<_, _>>().ok());
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .with_context(|| format!("{}: the next hop {hop} to {dst} has no MAC", self.name))
+    }
+
+    /// Its devices but loopback.
+    ///
+    /// # Errors
+    /// The kernel does not list them.
+    pub fn devices(&self) -> Result<Vec<String>> {
+        let names = self.run(|| {
+            let all = nix::net::if_::if_nameindex().context("the list of devices")?;
+            Ok(all.iter().map(|d| d.name().to_string_lossy().into_owned()).collect::<Vec<_>>())
+        })?;
+        Ok(names.into_iter().filter(|name| name != "lo").collect())
     }
 
     /// Runs lines of `ip` in the namespace, as one batch.

@@ -100,6 +100,28 @@ pub fn who(dst: SocketAddr) -> Result<String> {
     ask().with_context(|| format!("UDP to {dst}"))
 }
 
+/// Asks all of `targets` from one unconnected socket, in turn and again after each new one; each
+/// answer must come from the address that was asked.
+///
+/// # Errors
+/// The source is taken, or an answer is missing, wrong or from elsewhere.
+pub fn in_turn(source: SocketAddr, targets: &[SocketAddr]) -> Result<()> {
+    let socket = UdpSocket::bind(source).with_context(|| format!("UDP bind to {source}"))?;
+    socket.set_read_timeout(Some(PATIENCE)).context("SO_RCVTIMEO")?;
+    let mut buffer = [0; 2_048];
+    for known in 1..=targets.len() {
+        for (i, dst) in targets[..known].iter().enumerate() {
+            let number = (known * targets.len() + i) as u64;
+            socket.send_to(&question(number, SMALLEST), dst).context("UDP send")?;
+            let (length, from) =
+                socket.recv_from(&mut buffer).with_context(|| format!("UDP answer of {dst}"))?;
+            let (answered, _) = check(&buffer[..length])?;
+            ensure!(answered == number && from == *dst, "asked {dst}, {from} answered");
+        }
+    }
+    Ok(())
+}
+
 /// `size` bytes, the last eight the number.
 fn question(number: u64, size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..size.max(SMALLEST) - 8).map(|i| (i % 251) as u8).collect();

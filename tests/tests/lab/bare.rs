@@ -2,17 +2,19 @@
 
 use anyhow::{Result, ensure};
 use svclb_tests::{
-    lab::Family,
+    lab::{Family, Foreign},
     traffic::{http, udp},
 };
 
-use crate::{scenario::Scenario, world::World};
+use crate::{scenario::Scenario, untouched, world::World};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario::per_family("lab_pods_reach_pods", pods_reach_pods),
-    Scenario::per_family("lab_nodes_reach_pods", nodes_reach_pods),
-    Scenario::per_family("lab_pods_reach_clients", pods_reach_the_world),
-    Scenario::per_family("lab_clients_reach_nodes", clients_reach_nodes),
+    Scenario::per_family("lab_pods_reach_pods", pods_reach_pods).bare(),
+    Scenario::per_family("lab_nodes_reach_pods", nodes_reach_pods).bare(),
+    Scenario::per_family("lab_pods_reach_clients", pods_reach_the_world).bare(),
+    Scenario::per_family("lab_clients_reach_nodes", clients_reach_nodes).bare(),
+    Scenario::once("lab_captures_are_stable", captures_are_stable).bare(),
+    Scenario::once("lab_foreign_programs_run", foreign_programs_run).bare(),
 ];
 
 fn pods_reach_pods(world: &mut World, family: Family) -> Result<()> {
@@ -57,5 +59,21 @@ fn clients_reach_nodes(world: &mut World, family: Family) -> Result<()> {
             ensure!(answer.client.ip() == client.ip.ip(family), "{to} saw {}", answer.client);
         }
     }
+    Ok(())
+}
+
+fn captures_are_stable(world: &mut World) -> Result<()> {
+    let (first, second) = (untouched::capture(world)?, untouched::capture(world)?);
+    ensure!(first == second, "{first:02x?}\n{second:02x?}");
+    Ok(())
+}
+
+fn foreign_programs_run(world: &mut World) -> Result<()> {
+    let node = world.lab.node(1);
+    let foreign = Foreign::attach(node.netns(), &node.netns().devices()?)?;
+    let dst = world.pod("web-3")?.socket(Family::V4);
+    world.pod("web-1")?.netns()?.run(|| http::who(dst))?;
+    let runs = foreign.runs()?;
+    ensure!(runs.iter().all(|count| *count > 0), "{runs:?}");
     Ok(())
 }

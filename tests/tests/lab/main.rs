@@ -5,7 +5,12 @@
 //! `-- hairpin` one scenario under all.
 
 mod bare;
+mod client;
+mod reach;
 mod scenario;
+mod services;
+mod tuples;
+mod untouched;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
@@ -17,7 +22,8 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The scenarios of a preset share its lab, so they go one after the other.
     arguments.test_threads = Some(1);
-    let scenarios: Vec<Scenario> = [bare::SCENARIOS].concat();
+    let scenarios: Vec<Scenario> =
+        [bare::SCENARIOS, reach::SCENARIOS, tuples::SCENARIOS, untouched::SCENARIOS].concat();
     let trials = Preset::ALL.iter().flat_map(|preset| trials(*preset, &scenarios)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::leave();

@@ -1,16 +1,28 @@
 //! The lab that the scenarios of a preset share.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result};
-use svclb_tests::lab::{Lab, Pod, Preset};
+use svclb_tests::lab::{Agent, Foreign, Lab, Manifests, Node, Pod, Preset};
+
+use crate::{services, untouched};
 
 /// Where every server listens.
 pub(crate) const PORT: u16 = 8080;
 
-/// A lab with two pods a node, and on each node a process in its own namespace.
+/// A lab with two pods a node, and on each node a process in its own namespace that serves too.
 pub(crate) struct World {
     pub(crate) lab: Lab,
+    pub(crate) manifests: Manifests,
+    /// One a node once svclb runs, in the nodes' order.
+    pub(crate) agents: Vec<Agent>,
+    /// Other people's programs on the nodes of a hostile preset, once svclb runs.
+    pub(crate) foreign: Vec<Foreign>,
+    /// How packets that are no service's business looked at their destination without svclb.
+    pub(crate) untouched: untouched::Captures,
 }
 
 impl World {
@@ -22,20 +34,59 @@ impl World {
             }
             lab.node_mut(node).add_host_process(&format!("host-{node}"), &[PORT])?;
         }
-        Ok(Self { lab })
+        let manifests = Manifests::at(&lab.folder().join("manifests"))?;
+        services::write_all(&lab, &manifests)?;
+        let (agents, foreign) = (Vec::new(), Vec::new());
+        Ok(Self { lab, manifests, agents, foreign, untouched: untouched::Captures::default() })
+    }
+
+    /// Starts svclb on the nodes, unless it runs.
+    pub(crate) fn balance(&mut self) -> Result<()> {
+        if !self.agents.is_empty() {
+            return Ok(());
+        }
+        self.untouched = untouched::capture(self).context("packets without svclb")?;
+        for node in &self.lab.nodes {
+            self.agents.push(Agent::start(node, self.manifests.folder(), &[])?);
+            if self.lab.preset.hostile.is_some() {
+                self.foreign.push(Foreign::attach(node.netns(), &node.netns().devices()?)?);
+            }
+        }
+        Ok(())
     }
 
     /// The server of that name.
     pub(crate) fn pod(&self, name: &str) -> Result<&Pod> {
-        let pods = self.lab.nodes.iter().flat_map(|node| &node.pods);
-        pods.into_iter().find(|pod| pod.name == name).with_context(|| format!("no pod {name}"))
+        let mut pods = self.lab.nodes.iter().flat_map(|node| &node.pods);
+        pods.find(|pod| pod.name == name).with_context(|| format!("no pod {name}"))
+    }
+
+    /// What the agents say, for a failure's report.
+    fn diagnosis(&self) -> String {
+        let mut text = String::new();
+        for node in self.lab.nodes.iter().filter(|_| !self.agents.is_empty()) {
+            let _ = write!(text, "\n--- {}: agent\n{}", node.name, node.agent_log(15));
+            for what in ["stats", "flows"] {
+                let _ = write!(text, "\n--- {}: svclb get {what}\n{}", node.name, get(node, what));
+            }
+        }
+        text
+    }
+}
+
+fn get(node: &Node, what: &str) -> String {
+    const MOST: usize = 40;
+    match node.svclb(&["get", what]) {
+        Ok(table) => table.lines().take(MOST).collect::<Vec<_>>().join("\n"),
+        Err(error) => format!("{error:#}"),
     }
 }
 
 /// The world of the preset whose scenarios run now.
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
-/// Runs `f` in the world of `preset`; that of another preset makes room first.
+/// Runs `f` in the world of `preset`; that of another preset makes room first. A failure carries
+/// what the agents say.
 pub(crate) fn within<T>(preset: Preset, f: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
     let mut slot = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
     if slot.as_ref().is_some_and(|world| world.lab.preset != preset) {
@@ -45,7 +96,7 @@ pub(crate) fn within<T>(preset: Preset, f: impl FnOnce(&mut World) -> Result<T>)
         Some(world) => world,
         None => slot.insert(World::build(&preset).with_context(|| format!("lab {preset}"))?),
     };
-    f(world)
+    f(world).map_err(|error| anyhow::anyhow!("{error:#}\n{}", world.diagnosis()))
 }
 
 /// Removes the last world.

@@ -1,0 +1,113 @@
+//! A device as a bare wire: frames in, frames out, past the network stack.
+
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    errno::Errno,
+    ifaddrs::getifaddrs,
+    sys::{
+        socket::{
+            AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike,
+            bind, recvfrom, send, setsockopt, socket, sockopt,
+        },
+        time::TimeVal,
+    },
+};
+
+use super::netns::Netns;
+
+/// `PACKET_OUTGOING` of linux/if_packet.h.
+const OUTGOING: u8 = 4;
+
+/// An open device.
+#[derive(Debug)]
+pub struct Wire {
+    socket: OwnedFd,
+    mac: [u8; 6],
+}
+
+impl Wire {
+    /// Opens `device` of `netns`.
+    ///
+    /// # Errors
+    /// There is no such device, or it has no Ethernet address.
+    pub fn open(netns: &Netns, device: &str) -> Result<Self> {
+        netns.run(|| open(device)).with_context(|| format!("{device} of {}", netns.name()))
+    }
+
+    /// The device's own MAC address.
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Sends a frame out of the device.
+    ///
+    /// # Errors
+    /// The device refuses it: it is down, or the frame is shorter than an Ethernet header or
+    /// longer than the MTU.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        send(self.socket.as_raw_fd(), frame, MsgFlags::empty()).context("send of a frame")?;
+        Ok(())
+    }
+
+    /// Receives frames that came in by the device until `take` is content with one, and gives what
+    /// it made of it. `what` completes "timed out waiting for".
+    ///
+    /// # Errors
+    /// `take` is content with none within `limit`.
+    pub fn receive<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut take: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(taken) = self.next()?.and_then(|frame| take(&frame)) {
+                return Ok(taken);
+            }
+        }
+        bail!("timed out after {limit:?} waiting for {what}")
+    }
+
+    /// The next frame in either direction but the own ones; none for a while of silence.
+    fn next(&self) -> Result<Option<Vec<u8>>> {
+        let mut frame = vec![0; 65_536];
+        match recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut frame) {
+            Ok((_, Some(from))) if from.pkttype() == OUTGOING => Ok(None),
+            Ok((length, _)) => {
+                frame.truncate(length);
+                Ok(Some(frame))
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(error) => Err(error).context("receive of a frame"),
+        }
+    }
+}
+
+fn open(device: &str) -> Result<Wire> {
+    let address = link_address(device)?;
+    let socket =
+        socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+            .context("packet socket")?;
+    let silence = TimeVal::new(0, 50_000);
+    setsockopt(&socket, sockopt::ReceiveTimeout, &silence).context("SO_RCVTIMEO")?;
+    // getifaddrs leaves the protocol 0: the socket's own stays.
+    bind(socket.as_raw_fd(), &address).context("bind")?;
+    let mac = address.addr().context("no Ethernet address")?;
+    Ok(Wire { socket, mac })
+}
+
+fn link_address(device: &str) -> Result<LinkAddr> {
+    let mut all = getifaddrs().context("the list of devices")?;
+    let address = all.find_map(|interface| {
+        let address = (interface.interface_name == device).then_some(interface.address)??;
+        (address.family() == Some(AddressFamily::Packet))
+            .then(|| address.as_link_addr().copied())?
+    });
+    address.context("no such device")
+}
