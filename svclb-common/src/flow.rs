@@ -105,19 +105,32 @@ const _: () = assert!(size_of::<Flow<V4>>() == 64 && size_of::<Flow<V6>>() == 11
 plain_data!(Flow<V4>, Flow<V6>);
 
 /// What a packet is to a flow.
+#[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// The client's packet at ingress: gets the backend as its destination.
-    Request,
+    Request = 1,
     /// The client's packet at egress: gets the masquerade address, if any.
-    RequestOut,
+    RequestOut = 2,
     /// The backend's answer to a masquerade address at ingress: gets the client back.
-    Return,
+    Return = 3,
     /// The backend's answer at egress: gets the frontend as its source.
-    Reply,
+    Reply = 4,
 }
 
 impl Role {
+    /// The role with the given number.
+    #[inline(always)]
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Request),
+            2 => Some(Self::RequestOut),
+            3 => Some(Self::Return),
+            4 => Some(Self::Reply),
+            _ => None,
+        }
+    }
+
     /// Whether the packet travels from the client to the backend.
     #[inline(always)]
     pub fn from_client(self) -> bool {

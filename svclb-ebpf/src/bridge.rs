@@ -31,27 +31,48 @@ pub fn stay<A: Tables>(skb: &mut Skb, known: &Known<A>) -> Result<(), Outcome> {
     if facts.flags & (flags::FIND_MAC | flags::HAVE_MAC) == 0 || facts.ifindex != skb.ifindex() {
         return Ok(());
     }
-    let mac = if facts.flags & flags::HAVE_MAC != 0 { Some(facts.mac) } else { find(skb, known) };
-    match mac {
-        Some(mac) => skb.store_mac(&mac).map_err(|()| Outcome::RewriteFailed),
-        None => Ok(()),
+    let known_mac = facts.flags & flags::HAVE_MAC != 0;
+    let mac = if known_mac { facts.mac } else { find(skb, known).octets() };
+    if mac == UNKNOWN.octets() {
+        return Ok(());
+    }
+    skb.store_mac(&mac).map_err(|()| Outcome::RewriteFailed)
+}
+
+/// A MAC address as one number: between functions of a kernel program, an `Option` may travel in a
+/// register that nobody has written.
+#[derive(Clone, Copy)]
+struct Mac(u64);
+
+/// Nobody's MAC address.
+const UNKNOWN: Mac = Mac(0);
+
+impl Mac {
+    #[inline(always)]
+    fn new([a, b, c, d, e, f]: [u8; 6]) -> Self {
+        Self(u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]))
+    }
+
+    #[inline(always)]
+    fn octets(self) -> [u8; 6] {
+        let [a, b, c, d, e, f, ..] = self.0.to_ne_bytes();
+        [a, b, c, d, e, f]
     }
 }
 
 /// Looks for the backend's MAC address and remembers what was found. While the neighbour is not
 /// resolved, the request is routed, which resolves it.
 #[inline(never)]
-fn find<A: Tables>(skb: &Skb, known: &Known<A>) -> Option<[u8; 6]> {
-    let bridge = maps::device(skb.ifindex())?.bridge;
-    let found = neighbour(skb, &known.view.to, bridge)?;
-    let mut locked = known.record.try_lock()?;
+fn find<A: Tables>(skb: &Skb, known: &Known<A>) -> Mac {
+    let Some(device) = maps::device(skb.ifindex()) else { return UNKNOWN };
+    let Some(found) = neighbour(skb, &known.view.to, device.bridge) else { return UNKNOWN };
+    let Some(mut locked) = known.record.try_lock() else { return UNKNOWN };
     let facts = &mut locked.flow().facts;
     facts.flags &= !flags::FIND_MAC;
-    let mac = found.on_bridge.then_some(found.mac);
-    if let Some(mac) = mac {
+    if found.on_bridge {
         facts.flags |= flags::HAVE_MAC;
-        facts.mac = mac;
+        facts.mac = found.mac;
     }
     locked.unlock();
-    mac
+    if found.on_bridge { Mac::new(found.mac) } else { UNKNOWN }
 }

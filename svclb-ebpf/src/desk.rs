@@ -4,6 +4,7 @@
 //! before it is read for that packet, and not again while somebody looks at it.
 
 use svclb_common::{
+    flow::{Flow, Role},
     outcome::Outcome,
     tuple::{Tuple, side},
 };
@@ -32,17 +33,22 @@ pub fn packet<A: Tables>(packet: Packet<A>) -> Result<&'static Packet<A>, Outcom
     }
 }
 
-/// Lets `fill` write the view of a flow, if it finds one.
+/// Puts what a packet of `role` needs of its flow on the desk.
 #[inline(always)]
-pub fn view<A: Tables, T>(
-    fill: impl FnOnce(&mut View<A>) -> Result<T, Outcome>,
-) -> Result<(T, &'static View<A>), Outcome> {
-    let desk = A::desk().ok_or(Outcome::FlowBusy)?;
-    // SAFETY: as above.
-    unsafe {
-        let filled = fill(&mut (*desk).view)?;
-        Ok((filled, &(*desk).view))
+pub fn fill_view<A: Tables>(flow: &Flow<A>, role: Role) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        let view = unsafe { &mut (*desk).view };
+        flow.rewrite(role, &mut view.to);
+        view.facts = flow.facts;
     }
+}
+
+/// What lies there since.
+#[inline(always)]
+pub fn view<A: Tables>() -> Option<&'static View<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).view })
 }
 
 /// Puts a key on the desk, where a helper can read it.

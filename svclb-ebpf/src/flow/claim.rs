@@ -23,37 +23,68 @@ const REACH: u32 = 16;
 const SPREAD: u32 = 0x9e37_79b1;
 
 /// Takes a record for a new flow; what it held before is gone.
-#[inline(never)]
+#[inline(always)]
 pub fn claim<A: Tables>(now_ns: u64) -> Result<Locked<A>, Outcome> {
-    let (timeouts, mask) = (config::timeouts(), config::flow_slots().wrapping_sub(1));
-    let cursor = maps::cursor::<A>().ok_or(Outcome::FlowTableFull)?;
-    let start = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
-    let mut best: Option<(u64, Record<A>)> = None;
-    for step in 0..REACH {
-        let Some(record) = A::record(start.wrapping_add(step) & mask) else { continue };
-        let Some(score) = record.recyclable(now_ns, &timeouts) else { continue };
-        if Facts::is_free_score(score)
-            && let Some(locked) = take(record, now_ns)
-        {
-            *cursor = cursor.wrapping_add(step + 1);
-            return Ok(locked);
-        }
-        if best.is_none_or(|(highest, _)| score > highest) {
-            best = Some((score, record));
-        }
-    }
-    *cursor = cursor.wrapping_add(REACH);
-    best.and_then(|(_, record)| take(record, now_ns)).ok_or(Outcome::FlowTableFull)
+    A::record(search::<A>(now_ns)).map(Locked::resume).ok_or(Outcome::FlowTableFull)
 }
 
-/// Takes a record if it may still be taken, now that nobody else can change it.
+/// No record's number.
+const NONE: u32 = u32::MAX;
+
+/// The hand on its way over the table.
+struct Hand {
+    start: u32,
+    now_ns: u64,
+    /// The record that was taken.
+    taken: u32,
+    /// The best record to take if none is free.
+    best: u32,
+    score: u64,
+}
+
+/// Takes a record and returns its number. (A pointer would not travel well between functions.)
+#[inline(never)]
+fn search<A: Tables>(now_ns: u64) -> u32 {
+    let Some(cursor) = maps::cursor::<A>() else { return NONE };
+    let start = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
+    let mut hand = Hand { start, now_ns, taken: NONE, best: NONE, score: 0 };
+    raw::repeat(REACH, &mut hand, pass::<A>);
+    *cursor = cursor.wrapping_add(hand.start.wrapping_sub(start));
+    if hand.taken == NONE
+        && let Some(record) = A::record(hand.best)
+        && take(record, now_ns)
+    {
+        return hand.best;
+    }
+    hand.taken
+}
+
+/// Passes one record; 1 ends the search.
+extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
+    // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
+    let hand = unsafe { &mut *hand };
+    let number = hand.start & config::flow_slots().wrapping_sub(1);
+    hand.start = hand.start.wrapping_add(1);
+    let Some(record) = A::record(number) else { return 0 };
+    let Some(score) = record.recyclable(hand.now_ns, &config::timeouts()) else { return 0 };
+    if Facts::is_free_score(score) && take(record, hand.now_ns) {
+        hand.taken = number;
+        return 1;
+    }
+    if score >= hand.score {
+        (hand.best, hand.score) = (number, score);
+    }
+    0
+}
+
+/// Locks a record, and keeps it if it may still be taken now that nobody else can change it.
 #[inline(always)]
-fn take<A: Tables>(record: Record<A>, now_ns: u64) -> Option<Locked<A>> {
-    let mut locked = record.try_lock()?;
+fn take<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
+    let Some(mut locked) = record.try_lock() else { return false };
     let facts = locked.flow().facts;
     let Some(score) = facts.recyclable(now_ns, &config::timeouts()) else {
         locked.unlock();
-        return None;
+        return false;
     };
     if facts.protocol != 0 {
         report::count(match facts.state() {
@@ -63,5 +94,5 @@ fn take<A: Tables>(record: Record<A>, now_ns: u64) -> Option<Locked<A>> {
         });
         clear(&mut locked);
     }
-    Some(locked)
+    true
 }

@@ -46,28 +46,68 @@ pub struct View<A> {
     pub facts: Facts,
 }
 
-/// Asks a record what role a packet has.
-#[inline(always)]
-fn known<A: Tables>(
-    record: Record<A>,
-    role: impl Fn(&Flow<A>) -> Option<Role>,
-) -> Result<Option<Known<A>>, Outcome> {
-    let (role, view) = desk::view(|view| {
-        record.ask(|flow| {
-            let role = role(flow)?;
-            flow.rewrite(role, &mut view.to);
-            view.facts = flow.facts;
-            Some(role)
-        })
-    })?;
-    Ok(role.map(|role| Known { record, role, view }))
+impl<A: Tables> Known<A> {
+    #[inline(always)]
+    fn from(found: Found) -> Result<Option<Self>, Outcome> {
+        if found.0 == Found::BUSY.0 {
+            return Err(Outcome::FlowBusy);
+        }
+        let Some(role) = Role::from_number((found.0 >> 32) as u32) else { return Ok(None) };
+        let record = A::record(found.0 as u32).ok_or(Outcome::FlowBusy)?;
+        Ok(Some(Self { record, role, view: desk::view().ok_or(Outcome::FlowBusy)? }))
+    }
+}
+
+/// What a look-up found, as one number: the role above, the record's number below. A pointer would
+/// not travel well between functions of a kernel program.
+#[derive(Clone, Copy)]
+struct Found(u64);
+
+impl Found {
+    const NOTHING: Self = Self(0);
+    const BUSY: Self = Self(u64::MAX);
+
+    #[inline(always)]
+    fn new(role: Role, number: u32) -> Self {
+        Self((role as u64) << 32 | u64::from(number))
+    }
 }
 
 /// The flow of a packet as received at an ingress hook.
-#[inline(never)]
+#[inline(always)]
 pub fn received<A: Tables>(tuple: &Tuple<A>) -> Result<Option<Known<A>>, Outcome> {
-    let Some(record) = find(tuple) else { return Ok(None) };
-    known(record, |flow| flow.role_received(tuple))
+    Known::from(look_received(tuple))
+}
+
+/// The flow of a packet between the hooks.
+#[inline(always)]
+pub fn between<A: Tables>(tuple: &Tuple<A>) -> Result<Option<Known<A>>, Outcome> {
+    Known::from(look_between(tuple))
+}
+
+#[inline(never)]
+fn look_received<A: Tables>(tuple: &Tuple<A>) -> Found {
+    look(find(tuple), |flow| flow.role_received(tuple))
+}
+
+#[inline(never)]
+fn look_between<A: Tables>(tuple: &Tuple<A>) -> Found {
+    look(desk::between(tuple).and_then(find), |flow| flow.role_between(tuple))
+}
+
+/// Asks a record what role a packet has, and puts what the role needs on the desk.
+#[inline(always)]
+fn look<A: Tables>(
+    record: Option<Record<A>>,
+    role: impl FnOnce(&Flow<A>) -> Option<Role>,
+) -> Found {
+    let Some(record) = record else { return Found::NOTHING };
+    let found = record.ask(|flow| {
+        let Some(role) = role(flow) else { return Found::NOTHING };
+        desk::fill_view(flow, role);
+        Found::new(role, record.number())
+    });
+    found.unwrap_or(Found::BUSY)
 }
 
 /// What a packet between the hooks is to the flow that holds its tuple, and where that flow's
@@ -76,14 +116,6 @@ pub fn received<A: Tables>(tuple: &Tuple<A>) -> Result<Option<Known<A>>, Outcome
 pub fn holder<A: Tables>(tuple: &Tuple<A>) -> Result<Option<(Role, u32)>, Outcome> {
     let Some(record) = desk::between(tuple).and_then(find) else { return Ok(None) };
     record.ask(|flow| Some((flow.role_between(tuple)?, flow.facts.ifindex)))
-}
-
-/// The flow of a packet between the hooks.
-#[inline(never)]
-pub fn between<A: Tables>(tuple: &Tuple<A>) -> Result<Option<Known<A>>, Outcome> {
-    let record = desk::between(tuple).and_then(find);
-    let Some(record) = record else { return Ok(None) };
-    known(record, |flow| flow.role_between(tuple))
 }
 
 /// Ends the flow of the client's packet `received`. If the record holds another flow by now, there

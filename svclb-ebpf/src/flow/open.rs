@@ -24,6 +24,8 @@ use crate::{
 const TRIES: u32 = 8;
 /// The first source port that is tried when the client's own is taken.
 const FIRST_PORT: u16 = 1024;
+/// How many there are from there on.
+const PORTS: u32 = 65_536 - FIRST_PORT as u32;
 
 const EEXIST: i32 = -17;
 
@@ -75,43 +77,70 @@ fn describe<A: Tables>(flow: &mut Flow<A>, skb: &Skb, packet: &Packet<A>, target
 /// Puts both tuples of a new flow into the index, or none.
 #[inline(always)]
 fn index<A: Tables>(flow: &mut Flow<A>, received: &Tuple<A>, number: u32) -> Result<(), Outcome> {
-    let between = reserve_between(flow, received, number)?;
+    reserve_between(received, number)?;
     A::insert_tuple(received, number).map_err(|error| {
-        A::remove_tuple(between);
+        if let Some(key) = desk::between(&flow.between()) {
+            A::remove_tuple(key);
+        }
         refused(error)
     })
 }
 
+/// A search for a source port between the hooks.
+struct Search {
+    number: u32,
+    hash: u32,
+    /// 0 while the search goes on, else the error of the last insertion, or [`FOUND`].
+    result: i32,
+}
+
+const FOUND: i32 = 1;
+
 /// Finds a source port that leaves the tuple between the hooks to this flow alone.
 #[inline(always)]
-fn reserve_between<A: Tables>(
-    flow: &mut Flow<A>,
-    received: &Tuple<A>,
-    number: u32,
-) -> Result<&'static Tuple<A>, Outcome> {
-    let own_tuple_is_free = flow.facts.flags & flags::DIRECT == 0;
+fn reserve_between<A: Tables>(received: &Tuple<A>, number: u32) -> Result<(), Outcome> {
     let hash = hash::flow(config::hash_seed() ^ 1, received);
-    for attempt in 0..TRIES {
-        if attempt != 0 {
-            let spread = hash.wrapping_add(attempt.wrapping_mul(0x9e37_79b1));
-            let range = u32::from(u16::MAX - FIRST_PORT);
-            flow.between_port = FIRST_PORT + hash::scale(spread, range) as u16;
-        } else if !own_tuple_is_free {
-            continue;
-        }
-        let between = flow.between();
-        let key = desk::between(&between).ok_or(Outcome::FlowBusy)?;
-        if between.is_self() || A::is_direct(key) {
-            continue;
-        }
-        match A::insert_tuple(key, number) {
-            Ok(()) => return Ok(key),
-            // Taken: by another flow, or by this very one on another CPU.
-            Err(EEXIST) if A::tuple(received).is_none() => {}
-            Err(error) => return Err(refused(error)),
-        }
+    let mut search = Search { number, hash, result: 0 };
+    raw::repeat(TRIES, &mut search, try_port::<A>);
+    match search.result {
+        FOUND => Ok(()),
+        0 => Err(Outcome::NoBetweenPort),
+        error => Err(refused(error)),
     }
-    Err(Outcome::NoBetweenPort)
+}
+
+/// Tries the next port; 1 ends the search.
+extern "C" fn try_port<A: Tables>(attempt: u32, search: *mut Search) -> i64 {
+    // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
+    let search = unsafe { &mut *search };
+    let Some(record) = A::record(search.number) else { return 1 };
+    let mut locked = Locked::resume(record);
+    let flow = locked.flow();
+    if attempt != 0 {
+        let spread = search.hash.wrapping_add(attempt.wrapping_mul(0x9e37_79b1));
+        flow.between_port = FIRST_PORT + hash::scale(spread, PORTS) as u16;
+    } else if flow.facts.flags & flags::DIRECT != 0 {
+        // Its own tuple is what it steps aside from.
+        return 0;
+    }
+    search.result = reserve(flow, search.number);
+    i64::from(search.result != 0)
+}
+
+/// Takes the flow's tuple between the hooks: 0 if it is another flow's.
+#[inline(always)]
+fn reserve<A: Tables>(flow: &Flow<A>, number: u32) -> i32 {
+    let between = flow.between();
+    let Some(key) = desk::between(&between) else { return EEXIST };
+    if between.is_self() || A::is_direct(key) {
+        return 0;
+    }
+    match A::insert_tuple(key, number) {
+        Ok(()) => FOUND,
+        // Taken: by another flow, or by this very one on another CPU.
+        Err(EEXIST) if A::tuple(&flow.received()).is_none() => 0,
+        Err(error) => error,
+    }
 }
 
 #[inline(always)]

@@ -3,7 +3,11 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::{bpf_fib_lookup, bpf_sock_tuple},
+    bindings::{
+        bpf_fib_lookup, bpf_fib_lookup__bindgen_ty_1, bpf_fib_lookup__bindgen_ty_2,
+        bpf_fib_lookup__bindgen_ty_3, bpf_fib_lookup__bindgen_ty_4, bpf_fib_lookup__bindgen_ty_5,
+        bpf_sock_tuple,
+    },
     helpers::generated as helpers,
 };
 use svclb_common::{
@@ -48,13 +52,20 @@ pub struct Neighbour {
 /// the next hop's MAC address is not resolved.
 #[inline(always)]
 pub fn neighbour<A: Address>(skb: &Skb, tuple: &Tuple<A>, bridge: u32) -> Option<Neighbour> {
-    // SAFETY: the type is plain integers, for which all zero is a value.
-    let mut params: bpf_fib_lookup = unsafe { core::mem::zeroed() };
-    params.family = family::<A>() as u8;
-    params.l4_protocol = tuple.protocol;
-    params.ifindex = bridge;
-    params.__bindgen_anon_3.ipv6_src = words(&tuple.src);
-    params.__bindgen_anon_4.ipv6_dst = words(&tuple.dst);
+    let mut params = bpf_fib_lookup {
+        family: family::<A>() as u8,
+        l4_protocol: tuple.protocol,
+        sport: 0,
+        dport: 0,
+        __bindgen_anon_1: bpf_fib_lookup__bindgen_ty_1 { tot_len: 0 },
+        ifindex: bridge,
+        __bindgen_anon_2: bpf_fib_lookup__bindgen_ty_2 { flowinfo: 0 },
+        __bindgen_anon_3: bpf_fib_lookup__bindgen_ty_3 { ipv6_src: words(&tuple.src) },
+        __bindgen_anon_4: bpf_fib_lookup__bindgen_ty_4 { ipv6_dst: words(&tuple.dst) },
+        __bindgen_anon_5: bpf_fib_lookup__bindgen_ty_5 { tbid: 0 },
+        smac: [0; 6],
+        dmac: [0; 6],
+    };
     // SAFETY: the parameters are the kernel's struct, of the length given.
     let result = unsafe {
         helpers::bpf_fib_lookup(
@@ -79,7 +90,7 @@ pub fn has_socket<A: Address>(skb: *mut c_void, answer: &Tuple<A>) -> bool {
     unsafe {
         let (tuple, len) = (ends.as_ptr(), SocketEnds::len::<A>());
         let socket = if answer.protocol == TCP {
-            helpers::bpf_skc_lookup_tcp(skb, tuple, len, CURRENT_NETNS, 0)
+            helpers::bpf_sk_lookup_tcp(skb, tuple, len, CURRENT_NETNS, 0)
         } else {
             helpers::bpf_sk_lookup_udp(skb, tuple, len, CURRENT_NETNS, 0)
         };
@@ -105,16 +116,13 @@ struct SocketEnds {
 impl SocketEnds {
     #[inline(always)]
     fn new<A: Address>(tuple: &Tuple<A>) -> Self {
-        let mut words = [0; 9];
-        let (src, dst) = (self::words(&tuple.src), self::words(&tuple.dst));
+        let ([a, b, c, d], [e, f, g, h]) = (words(&tuple.src), words(&tuple.dst));
         let ports = u32::from(tuple.sport.to_be()) | (u32::from(tuple.dport.to_be()) << 16);
-        if A::IS_V6 {
-            words[..4].copy_from_slice(&src);
-            words[4..8].copy_from_slice(&dst);
-            words[8] = ports;
+        let words = if A::IS_V6 {
+            [a, b, c, d, e, f, g, h, ports]
         } else {
-            words[..3].copy_from_slice(&[src[0], dst[0], ports]);
-        }
+            [a, e, ports, 0, 0, 0, 0, 0, 0]
+        };
         Self { words }
     }
 

@@ -2,14 +2,17 @@
 
 use core::{arch::asm, ptr::NonNull};
 
+use super::kernel::repeat;
+
 use svclb_common::{
     address::Address,
     flow::{self, Facts, Flow, Role},
     outcome::Outcome,
 };
 
-/// How often a reader tries again while another CPU changes a record.
-const PATIENCE: u32 = 64;
+/// How often a reader looks again while another CPU changes a record: some ten microseconds, far
+/// longer than opening a flow takes.
+const PATIENCE: u32 = 4096;
 
 /// One flow record in the map.
 pub struct Record<A> {
@@ -64,14 +67,13 @@ impl<A: Address> Record<A> {
     /// Waits a little for the record to be nobody's.
     #[inline(always)]
     fn wait(self) -> u64 {
-        let mut generation = self.generation();
-        for _ in 0..PATIENCE {
-            if generation & 1 == 0 {
-                break;
-            }
-            generation = self.generation();
+        let generation = self.generation();
+        if generation & 1 == 0 {
+            return generation;
         }
-        generation
+        let mut waiting = Waiting { record: self, generation };
+        repeat(PATIENCE, &mut waiting, look_again::<A>);
+        waiting.generation
     }
 
     /// How readily the record could be reused, without owning it.
@@ -145,6 +147,12 @@ impl<A: Address> Record<A> {
 }
 
 impl<A: Address> Locked<A> {
+    /// The lock that this CPU already has on `record`.
+    #[inline(always)]
+    pub fn resume(record: Record<A>) -> Self {
+        Self { record, generation: record.generation() }
+    }
+
     /// Its number.
     #[inline(always)]
     pub fn number(&self) -> u32 {
@@ -165,6 +173,20 @@ impl<A: Address> Locked<A> {
         self.record.exchange(self.generation, self.generation + 1);
         self.record
     }
+}
+
+/// A reader that waits for a record.
+struct Waiting<A> {
+    record: Record<A>,
+    generation: u64,
+}
+
+/// Looks at the record again; 1 ends the wait.
+extern "C" fn look_again<A: Address>(_index: u32, waiting: *mut Waiting<A>) -> i64 {
+    // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
+    let waiting = unsafe { &mut *waiting };
+    waiting.generation = waiting.record.generation();
+    i64::from(waiting.generation & 1 == 0)
 }
 
 /// Keeps the compiler from moving memory accesses across. The processor's order is the exchange's.
