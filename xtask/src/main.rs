@@ -4,6 +4,7 @@ mod btf;
 mod build;
 mod build_ebpf;
 mod cache;
+mod demo;
 mod paths;
 mod setup;
 mod shell;
@@ -33,6 +34,8 @@ enum Verb {
     BuildEbpf,
     /// Build the kernel programs and the binary `svclb`
     Build(build::Options),
+    /// Show svclb at work in a cluster's network on this machine, in about a minute
+    Demo(demo::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Set up, build, check format, lints and licences, and run all tests
@@ -55,6 +58,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::run(),
         Verb::BuildEbpf => build_ebpf::run().map(drop),
         Verb::Build(options) => build::run(&options),
+        Verb::Demo(options) => demo::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Test => test::run(),
     }

@@ -1,0 +1,34 @@
+//! `cargo xtask demo`: svclb in a cluster's network on this machine.
+
+use anyhow::Result;
+
+use crate::{build, paths, setup, shell};
+
+/// How to show it.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave everything up to play with, and say how to enter it
+    #[arg(long)]
+    keep: bool,
+    /// Take away what --keep has left
+    #[arg(long, conflicts_with = "keep")]
+    remove: bool,
+}
+
+/// Sets up, builds and shows it.
+///
+/// # Errors
+/// If something cannot be built, or the demonstration fails, a failed request included.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::prepare()?;
+    build::run(&build::Options { release: false })?;
+    shell::say("building the lab");
+    shell::run(shell::cargo("build").args(["--package", "svclb-tests", "--bins"]))?;
+
+    let mut demo = shell::cargo("run");
+    demo.env("RUST_LIB_BACKTRACE", "0");
+    demo.args(["--quiet", "--package", "svclb-tests", "--bin", "demo", "--"]);
+    demo.arg(paths::workspace().join("examples"));
+    demo.args(options.keep.then_some("--keep")).args(options.remove.then_some("--remove"));
+    shell::run(&mut demo)
+}
