@@ -16,21 +16,21 @@ const ENCODING_SHIFT: u32 = 24;
 const ENCODING_MASK: u32 = 0x0f << ENCODING_SHIFT;
 const CHAR: u32 = 2 << ENCODING_SHIFT;
 
-/// Gives the type `i8` of a little-endian object file the encoding of characters.
+/// Corrects the types of a little-endian object file. Doing it twice changes nothing.
 ///
 /// # Errors
 /// If the object has no BTF, or BTF that this reader does not understand.
-pub(crate) fn mark_text(object: &mut [u8]) -> Result<()> {
+pub(crate) fn correct(object: &mut [u8]) -> Result<()> {
     let (start, size) = object::File::parse(&*object)
         .context("reading the object file")?
         .section_by_name(SECTION)
         .and_then(|section| section.file_range())
         .context("the object file has no section .BTF")?;
     let section = usize::try_from(start)?..usize::try_from(start + size)?;
-    mark(object.get_mut(section).context(".BTF lies outside the object file")?)
+    correct_types(object.get_mut(section).context(".BTF lies outside the object file")?)
 }
 
-fn mark(btf: &mut [u8]) -> Result<()> {
+fn correct_types(btf: &mut [u8]) -> Result<()> {
     ensure!(u16_at(btf, 0)? == MAGIC, "{SECTION} does not begin with its magic number");
     let header = u32_at(btf, 4)? as usize;
     let types = header + u32_at(btf, 8)? as usize;
@@ -40,12 +40,13 @@ fn mark(btf: &mut [u8]) -> Result<()> {
     while at < end {
         let (kind, members) = kind_at(btf, at)?;
         let body = at + 12;
-        if kind == kind::INT && name_at(btf, names + u32_at(btf, at)? as usize)? == b"i8" {
-            let encoded = u32_at(btf, body)? & !ENCODING_MASK | CHAR;
-            btf[body..body + 4].copy_from_slice(&encoded.to_le_bytes());
-        }
-        if kind == kind::UNION {
-            zero_offsets(btf, body, members)?;
+        match kind {
+            kind::INT if name_at(btf, names + u32_at(btf, at)? as usize)? == b"i8" => {
+                let encoding = u32_at(btf, body)? & !ENCODING_MASK | CHAR;
+                put(btf, body, encoding)?;
+            }
+            kind::UNION => zero_offsets(btf, body, members)?,
+            _ => {}
         }
         at = body + body_size(kind, members)?;
     }
@@ -54,11 +55,7 @@ fn mark(btf: &mut [u8]) -> Result<()> {
 
 /// Moves the members of a union (name, type, offset: 32 bits each) to its beginning.
 fn zero_offsets(btf: &mut [u8], body: usize, members: usize) -> Result<()> {
-    for member in 0..members {
-        let offset = body + member * 12 + 8;
-        btf.get_mut(offset..offset + 4).context("a union's member is cut off")?.fill(0);
-    }
-    Ok(())
+    (0..members).try_for_each(|member| put(btf, body + member * 12 + 8, 0))
 }
 
 /// The kinds of types, and what follows their first 12 bytes.
@@ -95,6 +92,12 @@ fn kind_at(btf: &[u8], at: usize) -> Result<(u32, usize)> {
 fn name_at(btf: &[u8], at: usize) -> Result<&[u8]> {
     let rest = btf.get(at..).context("a name lies outside .BTF")?;
     Ok(rest.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
+fn put(btf: &mut [u8], at: usize, value: u32) -> Result<()> {
+    let bytes = btf.get_mut(at..).and_then(|rest| rest.first_chunk_mut());
+    *bytes.with_context(|| format!("{SECTION} ends within a field at {at}"))? = value.to_le_bytes();
+    Ok(())
 }
 
 fn u16_at(btf: &[u8], at: usize) -> Result<u16> {
@@ -143,19 +146,28 @@ mod tests {
             [&structure[..], &array, &pointer, &short, &byte(encoding), &pointer].concat()
         };
         let mut patched = btf(&words(SIGNED));
-        mark(&mut patched).expect("well-formed");
+        correct_types(&mut patched).expect("well-formed");
         assert_eq!(patched, btf(&words(CHAR)));
-        mark(&mut patched).expect("well-formed");
-        assert_eq!(patched, btf(&words(CHAR)), "marking twice changes nothing");
+        correct_types(&mut patched).expect("well-formed");
+        assert_eq!(patched, btf(&words(CHAR)), "correcting twice changes nothing");
+    }
+
+    #[test]
+    fn members_of_a_union_begin_where_it_begins() {
+        let union = |offset| [0, info(kind::UNION, 2), 16, 1, 2, 0, 4, 3, offset];
+        let after = [1, info(kind::INT, 0), 1, CHAR | 8];
+        let mut patched = btf(&[&union(64)[..], &after].concat());
+        correct_types(&mut patched).expect("well-formed");
+        assert_eq!(patched, btf(&[&union(0)[..], &after].concat()));
     }
 
     #[test]
     fn damaged_types_are_refused() {
         let whole = btf(&[1, info(kind::INT, 0), 1, SIGNED | 8]);
         for length in [0, 1, 8, 24, 30] {
-            assert!(mark(&mut whole[..length].to_vec()).is_err(), "cut at {length}");
+            assert!(correct_types(&mut whole[..length].to_vec()).is_err(), "cut at {length}");
         }
-        assert!(mark(&mut btf(&[0, info(31, 0), 0])).is_err(), "unknown kind");
-        assert!(mark_text(&mut whole.clone()).is_err(), "no object file");
+        assert!(correct_types(&mut btf(&[0, info(31, 0), 0])).is_err(), "unknown kind");
+        assert!(correct(&mut whole.clone()).is_err(), "no object file");
     }
 }

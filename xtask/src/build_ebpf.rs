@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     let built = paths::ebpf_target().join(TARGET).join("release/svclb");
     let path = paths::ebpf_object();
     let mut object = fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
-    btf::mark_text(&mut object).with_context(|| format!("in {}", built.display()))?;
+    btf::correct(&mut object).with_context(|| format!("in {}", built.display()))?;
     if is_newer(&built, &path) || fs::read(&path).ok().as_ref() != Some(&object) {
         replace(&path, &object)?;
     }
