@@ -2,4 +2,5 @@
 
 pub mod lab;
 pub mod packet;
+pub mod programs;
 pub mod traffic;

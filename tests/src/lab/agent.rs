@@ -49,9 +49,12 @@ impl Agent {
         Ok(Self { process })
     }
 
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
+    /// Fails if it has ended, with the last lines of its log.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn must_run(&mut self) -> Result<()> {
+        self.process.must_run()
     }
 
     /// Ends it at once, as a crash would (SIGKILL).

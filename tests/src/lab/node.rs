@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{
     address::{self, Dual},
@@ -14,6 +14,7 @@ use super::{
     pod::Pod,
     pod_link,
     preset::Preset,
+    process::Process,
 };
 
 /// A node of the lab.
@@ -90,21 +91,20 @@ impl Node {
     /// # Errors
     /// The namespace, its devices or the server cannot be made.
     pub fn add_pod(&mut self, name: &str, ports: &[u16]) -> Result<&Pod> {
-        let index = self.next_pod;
-        self.next_pod = index.checked_add(1).context("a node has at most 253 pods")?;
-        let netns = Netns::create(&format!("{}-pod{index}", self.netns.name()))?;
-        let ip = address::pod(self.number, index);
-        pod_link::join(&self.netns, self.number, index, &netns, &self.preset)?;
-        let mut server = pod::serve(name, ip, ports, &netns, &self.cgroup, &self.log_of(name))?;
-        pod::wait_until_served(&mut server, ip, ports, &self.netns)?;
-        self.push(Pod {
-            name: name.to_owned(),
-            ip,
-            ports: ports.to_vec(),
-            server,
-            netns: Some(netns),
-            index,
-        })
+        let mut pod = self.join_pod(name)?;
+        let netns = pod.netns.as_ref().context("just made")?;
+        pod.server = Some(self.serve(name, pod.ip, ports, netns)?);
+        pod.ports = ports.to_vec();
+        self.push(pod)
+    }
+
+    /// Adds a pod that serves nothing, and does not wait for anything.
+    ///
+    /// # Errors
+    /// The namespace or its devices cannot be made.
+    pub fn add_client_pod(&mut self, name: &str) -> Result<&Pod> {
+        let pod = self.join_pod(name)?;
+        self.push(pod)
     }
 
     /// Starts a server in the node's own namespace, at its LAN addresses.
@@ -112,18 +112,27 @@ impl Node {
     /// # Errors
     /// The server cannot be started.
     pub fn add_host_process(&mut self, name: &str, ports: &[u16]) -> Result<&Pod> {
-        let ip = self.ip;
-        let mut server =
-            pod::serve(name, ip, ports, &self.netns, &self.cgroup, &self.log_of(name))?;
+        let server = Some(self.serve(name, self.ip, ports, &self.netns)?);
+        let (name, ip, ports) = (name.to_owned(), self.ip, ports.to_vec());
+        self.push(Pod { name, ip, ports, server, netns: None, index: 0 })
+    }
+
+    fn join_pod(&mut self, name: &str) -> Result<Pod> {
+        let index = self.next_pod;
+        ensure!(index < 254, "{} has no address left for a pod", self.name);
+        self.next_pod += 1;
+        let netns = Netns::create(&format!("{}-pod{index}", self.netns.name()))?;
+        pod_link::join(&self.netns, self.number, index, &netns, &self.preset)?;
+        let ip = address::pod(self.number, index);
+        let (name, netns) = (name.to_owned(), Some(netns));
+        Ok(Pod { name, ip, ports: Vec::new(), server: None, netns, index })
+    }
+
+    fn serve(&self, name: &str, ip: Dual, ports: &[u16], netns: &Netns) -> Result<Process> {
+        let log = self.folder.join(format!("{name}.log"));
+        let mut server = pod::serve(name, ip, ports, netns, &self.cgroup, &log)?;
         pod::wait_until_served(&mut server, ip, ports, &self.netns)?;
-        self.push(Pod {
-            name: name.to_owned(),
-            ip,
-            ports: ports.to_vec(),
-            server,
-            netns: None,
-            index: 0,
-        })
+        Ok(server)
     }
 
     /// Ends a pod and removes its namespace; false if there is none of that name.
@@ -145,9 +154,5 @@ impl Node {
     fn push(&mut self, pod: Pod) -> Result<&Pod> {
         self.pods.push(pod);
         self.pods.last().context("just added")
-    }
-
-    fn log_of(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.log"))
     }
 }

@@ -27,7 +27,7 @@ pub struct Pod {
     pub ip: Dual,
     /// The ports it serves.
     pub ports: Vec<u16>,
-    pub(super) server: Process,
+    pub(super) server: Option<Process>,
     pub(super) netns: Option<Netns>,
     /// Its number on the node.
     pub(super) index: u8,
@@ -47,9 +47,9 @@ impl Pod {
         self.ip.socket(family, self.ports.first().copied().unwrap_or_default())
     }
 
-    /// Its server.
-    pub fn server(&self) -> &Process {
-        &self.server
+    /// Its server, unless it is a client only.
+    pub fn server(&self) -> Option<&Process> {
+        self.server.as_ref()
     }
 
     /// Its device's name on the node.

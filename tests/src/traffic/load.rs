@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{block_on, http::Connection, report::Report, udp};
-use crate::lab::Netns;
+use crate::lab::{Netns, SOON, wait_for};
 
 /// What to generate.
 #[derive(Clone, Copy, Debug)]
@@ -61,17 +61,17 @@ impl Load {
     /// # Errors
     /// The namespace cannot be entered.
     pub fn start(self, netns: &Netns) -> Result<Running> {
-        let stop = Arc::<AtomicBool>::default();
-        let flag = stop.clone();
-        let thread = netns.run(|| Ok(thread::spawn(move || self.run_until(&flag))))?;
-        Ok(Running { stop, thread })
+        let control = Arc::<Control>::default();
+        let shared = control.clone();
+        let thread = netns.run(|| Ok(thread::spawn(move || self.run_until(&shared))))?;
+        Ok(Running { control, thread })
     }
 
-    fn run_until(&self, stop: &Arc<AtomicBool>) -> Result<Report> {
+    fn run_until(&self, control: &Arc<Control>) -> Result<Report> {
         block_on(async {
             let shared = Arc::new(Shared {
                 load: *self,
-                stop: stop.clone(),
+                control: control.clone(),
                 started: AtomicU64::new(0),
                 pace: self.rate.map(|rate| Mutex::new(pace(rate))),
             });
@@ -89,24 +89,41 @@ impl Load {
 /// A load that runs until it is stopped.
 #[derive(Debug)]
 pub struct Running {
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
     thread: JoinHandle<Result<Report>>,
 }
 
+/// What a running load and its starter share.
+#[derive(Default, Debug)]
+struct Control {
+    stop: AtomicBool,
+    connections: AtomicU64,
+}
+
 impl Running {
+    /// Waits until `more` further connections have ended, well or not.
+    ///
+    /// # Errors
+    /// The load stands still.
+    pub fn wait_for_more(&self, more: u64) -> Result<()> {
+        let now = || self.control.connections.load(Ordering::Relaxed);
+        let goal = now() + more;
+        wait_for("the load to go on", 4 * SOON, || (now() >= goal).then_some(()))
+    }
+
     /// Lets the running connections end and gives the report.
     ///
     /// # Errors
     /// The generator itself failed.
     pub fn stop(self) -> Result<Report> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.control.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the load generator panicked"))?
     }
 }
 
 struct Shared {
     load: Load,
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
     started: AtomicU64,
     pace: Option<Mutex<Interval>>,
 }
@@ -117,7 +134,7 @@ impl Shared {
         if let Some(pace) = &self.pace {
             pace.lock().await.tick().await;
         }
-        !self.stop.load(Ordering::Relaxed)
+        !self.control.stop.load(Ordering::Relaxed)
             && self.started.fetch_add(1, Ordering::Relaxed) < self.load.connections
     }
 }
@@ -139,6 +156,7 @@ async fn work(shared: Arc<Shared>) -> Report {
         if let Err(error) = one {
             report.failed(&error);
         }
+        shared.control.connections.fetch_add(1, Ordering::Relaxed);
     }
     report
 }

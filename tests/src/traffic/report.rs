@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 /// The sum of a run.
@@ -50,6 +51,21 @@ impl Report {
     /// All failures.
     pub fn failures(&self) -> u64 {
         self.errors.values().sum()
+    }
+
+    /// Fails with what went wrong, if anything did.
+    ///
+    /// # Errors
+    /// A connection or request failed.
+    pub fn must_be_clean(&self) -> Result<()> {
+        ensure!(
+            self.errors.is_empty(),
+            "{} of {} failed: {:#?}",
+            self.failures(),
+            self.failures() + self.answered,
+            self.errors
+        );
+        Ok(())
     }
 
     /// Adds another report of the same run.

@@ -6,6 +6,9 @@
 
 mod bare;
 mod client;
+mod life;
+mod load;
+mod odd;
 mod reach;
 mod scenario;
 mod services;
@@ -22,8 +25,16 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The scenarios of a preset share its lab, so they go one after the other.
     arguments.test_threads = Some(1);
-    let scenarios: Vec<Scenario> =
-        [bare::SCENARIOS, reach::SCENARIOS, tuples::SCENARIOS, untouched::SCENARIOS].concat();
+    let scenarios: Vec<Scenario> = [
+        bare::SCENARIOS,
+        reach::SCENARIOS,
+        tuples::SCENARIOS,
+        untouched::SCENARIOS,
+        odd::SCENARIOS,
+        load::SCENARIOS,
+        life::SCENARIOS,
+    ]
+    .concat();
     let trials = Preset::ALL.iter().flat_map(|preset| trials(*preset, &scenarios)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::leave();

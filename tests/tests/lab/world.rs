@@ -47,12 +47,17 @@ impl World {
         }
         self.untouched = untouched::capture(self).context("packets without svclb")?;
         for node in &self.lab.nodes {
-            self.agents.push(Agent::start(node, self.manifests.folder(), &[])?);
+            self.agents.push(self.start_agent(node.number)?);
             if self.lab.preset.hostile.is_some() {
                 self.foreign.push(Foreign::attach(node.netns(), &node.netns().devices()?)?);
             }
         }
         Ok(())
+    }
+
+    /// Starts the agent of node `n`, beside those that run.
+    pub(crate) fn start_agent(&self, n: u8) -> Result<Agent> {
+        Agent::start(self.lab.node(n), self.manifests.folder(), &[])
     }
 
     /// The server of that name.

@@ -1,0 +1,295 @@
+//! The kernel programs on single packets (`BPF_PROG_TEST_RUN`): loaded and filled by the agent's
+//! own code, on a bpffs of their own.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    maps::PerCpuArray,
+    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use svclb::{
+    loader::{self, Loaded, Options, Sizes, program},
+    pins::Pins,
+    plan::operation::{
+        BackendEntry, Family, FrontendAddress, Operation, Protocol, ServicePort,
+    },
+    writer::{MapWriter as _, maps::KernelMaps},
+};
+use svclb_common::{
+    filter::Interest,
+    frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
+    outcome::Outcome,
+};
+
+/// What a hook does with a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// On to the next program and the kernel.
+    Next,
+    /// Dropped.
+    Drop,
+}
+
+/// Which program is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hook {
+    /// Ingress of a device with Ethernet headers.
+    Ingress,
+    /// Egress of a device with Ethernet headers.
+    Egress,
+}
+
+/// A bpffs mount that goes when it is dropped.
+struct Bpffs(PathBuf);
+
+impl Bpffs {
+    fn mount() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("svclb-run-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
+        mount(Some("bpf"), &path, Some("bpf"), MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("{}: bpffs cannot be mounted: root?", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Bpffs {
+    fn drop(&mut self) {
+        // Nothing to be done about a failure: the folder is in the system's folder for such.
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// The programs, loaded, with their maps.
+pub struct Programs {
+    loaded: Loaded,
+    maps: KernelMaps,
+    pins: Pins,
+    next_service: u32,
+    next_backend: u32,
+    next_slot: u32,
+    _bpffs: Bpffs,
+}
+
+/// A service as the maps hold it.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Service id.
+    pub id: u32,
+    /// Backend ids, in the order of the endpoints.
+    pub backends: Vec<u32>,
+    endpoints: Vec<(SocketAddr, bool)>,
+    protocol: Protocol,
+}
+
+impl Programs {
+    /// Loads the programs with small maps.
+    ///
+    /// # Errors
+    /// If the kernel refuses anything, or without root.
+    pub fn load(options: Options) -> Result<Self> {
+        let bpffs = Bpffs::mount()?;
+        let pins = Pins::on(&bpffs.0)?;
+        let loaded = loader::load(&pins, &options)?;
+        let maps = KernelMaps::open(&pins)?;
+        Ok(Self {
+            loaded,
+            maps,
+            pins,
+            next_service: 1,
+            next_backend: 1,
+            next_slot: 0,
+            _bpffs: bpffs,
+        })
+    }
+
+    /// Options with maps small enough to be made in a moment.
+    pub fn options() -> Options {
+        let sizes =
+            Sizes { frontends: 64, services: 64, slots: 1024, backends: 1024, flows: 1024 };
+        Options { sizes, ..Options::default() }
+    }
+
+    /// Adds a service at an address of its own; endpoints are (address, is on this node).
+    pub fn cluster_ip(
+        &mut self,
+        vip: SocketAddr,
+        protocol: Protocol,
+        endpoints: &[(SocketAddr, bool)],
+    ) -> Placed {
+        let placed = self.place(Family::of(vip.ip()), vip.port(), protocol, endpoints);
+        self.apply(Operation::Watch(vip.ip(), Interest::Destination));
+        let frontend = Frontend { service: placed.id, flags: 0 };
+        self.apply(Operation::SetFrontend(FrontendAddress::Address(vip, protocol), frontend));
+        placed
+    }
+
+    /// Adds a service at a port of every address of the node.
+    pub fn node_port(
+        &mut self,
+        node: SocketAddr,
+        protocol: Protocol,
+        endpoints: &[(SocketAddr, bool)],
+    ) -> Placed {
+        let family = Family::of(node.ip());
+        let placed = self.place(family, node.port(), protocol, endpoints);
+        self.node_address(node.ip());
+        let frontend = Frontend { service: placed.id, flags: frontend_flags::EXTERNAL };
+        let address = FrontendAddress::NodePort(family, node.port(), protocol);
+        self.apply(Operation::SetFrontend(address, frontend));
+        placed
+    }
+
+    /// Makes `ip` an address of the node, and the one that masquerading takes.
+    pub fn node_address(&mut self, ip: IpAddr) {
+        self.maps.set_node_addresses(&[ip].into()).expect("node_addrs is writable");
+        self.apply(Operation::Watch(ip, Interest::Destination));
+        let mut device = svclb_common::frontend::Device::default();
+        match ip {
+            IpAddr::V4(ip) => device.masq4 = ip.into(),
+            IpAddr::V6(ip) => device.masq6 = ip.into(),
+        }
+        let mut devices: aya::maps::HashMap<_, u32, _> =
+            self.pins.map("devices").expect("devices is pinned");
+        devices.insert(0, device, 0).expect("devices is writable");
+    }
+
+    /// Says that an endpoint no longer takes new flows.
+    pub fn stop_serving(&mut self, placed: &Placed, endpoint: usize) {
+        let entry = entry(placed.id, placed.protocol, placed.endpoints[endpoint], false);
+        self.apply(Operation::SetBackend(placed.backends[endpoint], entry));
+    }
+
+    /// Gives a service the endpoints with these numbers and no others.
+    pub fn switch(&mut self, placed: &Placed, endpoints: &[usize]) {
+        let slot = |i: &usize| Slot { backend: placed.backends[*i], service: placed.id };
+        let slots: Vec<Slot> = endpoints.iter().map(slot).collect();
+        self.write_slots(placed.id, slots);
+    }
+
+    fn place(
+        &mut self,
+        family: Family,
+        port: u16,
+        protocol: Protocol,
+        endpoints: &[(SocketAddr, bool)],
+    ) -> Placed {
+        let id = self.next_service;
+        self.next_service += 1;
+        let owner = ServicePort {
+            namespace: "default".into(),
+            name: format!("service-{id}"),
+            port_name: String::new(),
+            protocol,
+            family,
+        };
+        self.apply(Operation::SetName(id, owner, port));
+        let mut backends = Vec::new();
+        for endpoint in endpoints {
+            let backend = self.next_backend;
+            self.next_backend += 1;
+            self.apply(Operation::Watch(endpoint.0.ip(), Interest::Backend));
+            self.apply(Operation::SetBackend(backend, entry(id, protocol, *endpoint, true)));
+            backends.push(backend);
+        }
+        let slots = backends.iter().map(|b| Slot { backend: *b, service: id }).collect();
+        self.write_slots(id, slots);
+        Placed { id, backends, endpoints: endpoints.to_vec(), protocol }
+    }
+
+    fn write_slots(&mut self, service: u32, slots: Vec<Slot>) {
+        let range = Service {
+            first_slot: self.next_slot,
+            slots: slots.len() as u32,
+            ..Service::default()
+        };
+        self.next_slot += range.slots;
+        self.apply(Operation::SetSlots(range.first_slot, slots));
+        self.apply(Operation::SetService(service, range));
+    }
+
+    fn apply(&mut self, operation: Operation) {
+        self.maps.apply(&operation).expect("the maps have room and fit");
+    }
+
+    /// Runs a hook on a frame as if it were on the device `ifindex`; the action and the frame
+    /// afterwards.
+    pub fn run_on(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> (Action, Vec<u8>) {
+        let name = match hook {
+            Hook::Ingress => program::INGRESS_ETH,
+            Hook::Egress => program::EGRESS_ETH,
+        };
+        // struct __sk_buff: 192 bytes, `ifindex` the eleventh number.
+        let mut context = [0_u8; 192];
+        context[40..44].copy_from_slice(&ifindex.to_ne_bytes());
+        let mut out = vec![0; frame.len() + 256];
+        let result = self
+            .program(name)
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut out),
+                ctx_in: Some(&context),
+                ..TestRunOptions::new()
+            })
+            .expect("the kernel runs a loaded program on a frame");
+        out.truncate(result.data_size_out as usize);
+        let action = match result.return_value as i32 {
+            -1 => Action::Next,
+            2 => Action::Drop,
+            other => panic!("the hook returned {other}, which would end the chain"),
+        };
+        (action, out)
+    }
+
+    /// Runs a hook on a frame on the loopback device.
+    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> (Action, Vec<u8>) {
+        self.run_on(hook, 1, frame)
+    }
+
+    /// Runs one sweep over all records.
+    pub fn sweep(&mut self) {
+        let mut frame = [0_u8; 64];
+        for first in (0..Self::options().sizes.flows).step_by(8192) {
+            frame[..4].copy_from_slice(&first.to_ne_bytes());
+            let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+            self.program(program::SWEEP).test_run(options).expect("the sweep runs");
+        }
+    }
+
+    fn program(&mut self, name: &str) -> &mut SchedClassifier {
+        let program = self.loaded.ebpf.program_mut(name).expect("the object has the program");
+        program.try_into().expect("it is a classifier")
+    }
+
+    /// How often an outcome was counted.
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        let counters: PerCpuArray<_, u64> =
+            self.pins.map("outcomes").expect("outcomes is pinned");
+        counters.get(&(outcome as u32), 0).expect("one counter an outcome").iter().sum()
+    }
+
+    /// Where the maps are pinned.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+}
+
+fn entry(
+    service: u32,
+    protocol: Protocol,
+    (address, local): (SocketAddr, bool),
+    serving: bool,
+) -> BackendEntry {
+    let serving = if serving { backend_flags::SERVING } else { 0 };
+    let local = if local { backend_flags::LOCAL } else { 0 };
+    BackendEntry { address, protocol, service, flags: serving | local, weight: 1 }
+}
