@@ -6,6 +6,8 @@ mod build_ebpf;
 mod cache;
 mod demo;
 mod paths;
+#[cfg(test)]
+mod readme;
 mod setup;
 mod shell;
 mod test;
@@ -38,6 +40,8 @@ enum Verb {
     Demo(demo::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
+    /// Check format, lints and licences: `test` without the tests
+    Lint,
     /// Set up, build, check format, lints and licences, and run all tests
     Test,
 }
@@ -60,6 +64,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Build(options) => build::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
+        Verb::Lint => test::lint(),
         Verb::Test => test::run(),
     }
 }

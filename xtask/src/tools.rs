@@ -23,7 +23,6 @@ struct Tool {
 const LAB: &[Tool] = &[
     Tool { program: "ip", package: "iproute2", purpose: "devices and routes of the lab" },
     Tool { program: "nft", package: "nftables", purpose: "rules of the lab's hostile nodes" },
-    Tool { program: "conntrack", package: "conntrack", purpose: "connection tables of the lab" },
     Tool { program: "bpftool", package: "bpftool", purpose: "showing the maps" },
 ];
 

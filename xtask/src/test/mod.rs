@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tally::{Outcome, Tally};
 
-use crate::{build, setup, shell, tools};
+use crate::{build, setup, shell, toolchain::Toolchain, tools};
 
 /// Sets up, builds, checks the source, runs all tests and says how many passed.
 ///
@@ -20,19 +20,42 @@ use crate::{build, setup, shell, tools};
 /// If the machine cannot be set up, a build fails, or any check or test did not pass. In CI a
 /// skipped check counts as failed.
 pub(crate) fn run() -> Result<()> {
-    let toolchain = setup::prepare()?;
-    tools::lints(&toolchain)?;
-    build::run(&build::Options { release: false })?;
-
+    let toolchain = prepare()?;
     let mut tally = Tally::default();
-    for check in checks::ALL {
-        shell::say(check.name);
-        tally.check(check.name, (check.run)(&toolchain));
-    }
+    check(&toolchain, &mut tally);
     shell::say("tests");
     let tests = tests(&mut tally)?;
     tally.check("cargo test", tests);
+    conclude(&tally)
+}
 
+/// The part of [`run`] that reads the source and runs nothing.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn lint() -> Result<()> {
+    let toolchain = prepare()?;
+    let mut tally = Tally::default();
+    check(&toolchain, &mut tally);
+    conclude(&tally)
+}
+
+fn prepare() -> Result<Toolchain> {
+    let toolchain = setup::prepare()?;
+    tools::lints(&toolchain)?;
+    // The lints read the object file too: `svclb-userspace` embeds it.
+    build::run(&build::Options { release: false })?;
+    Ok(toolchain)
+}
+
+fn check(toolchain: &Toolchain, tally: &mut Tally) {
+    for check in checks::ALL {
+        shell::say(check.name);
+        tally.check(check.name, (check.run)(toolchain));
+    }
+}
+
+fn conclude(tally: &Tally) -> Result<()> {
     println!("\n{tally}");
     if tally.is_good(env::var_os("CI").is_some()) { Ok(()) } else { bail!("not all passed") }
 }
