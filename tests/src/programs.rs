@@ -17,9 +17,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use svclb::{
     loader::{self, Loaded, Options, Sizes, program},
     pins::Pins,
-    plan::operation::{
-        BackendEntry, Family, FrontendAddress, Operation, Protocol, ServicePort,
-    },
+    plan::operation::{BackendEntry, Family, FrontendAddress, Operation, Protocol, ServicePort},
     writer::{MapWriter as _, maps::KernelMaps},
 };
 use svclb_common::{
@@ -114,8 +112,7 @@ impl Programs {
 
     /// Options with maps small enough to be made in a moment.
     pub fn options() -> Options {
-        let sizes =
-            Sizes { frontends: 64, services: 64, slots: 1024, backends: 1024, flows: 1024 };
+        let sizes = Sizes { frontends: 64, services: 64, slots: 1024, backends: 1024, flows: 1024 };
         Options { sizes, ..Options::default() }
     }
 
@@ -207,11 +204,8 @@ impl Programs {
     }
 
     fn write_slots(&mut self, service: u32, slots: Vec<Slot>) {
-        let range = Service {
-            first_slot: self.next_slot,
-            slots: slots.len() as u32,
-            ..Service::default()
-        };
+        let range =
+            Service { first_slot: self.next_slot, slots: slots.len() as u32, ..Service::default() };
         self.next_slot += range.slots;
         self.apply(Operation::SetSlots(range.first_slot, slots));
         self.apply(Operation::SetService(service, range));
@@ -272,8 +266,7 @@ impl Programs {
 
     /// How often an outcome was counted.
     pub fn count(&self, outcome: Outcome) -> u64 {
-        let counters: PerCpuArray<_, u64> =
-            self.pins.map("outcomes").expect("outcomes is pinned");
+        let counters: PerCpuArray<_, u64> = self.pins.map("outcomes").expect("outcomes is pinned");
         counters.get(&(outcome as u32), 0).expect("one counter an outcome").iter().sum()
     }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::{
     node::Node,
@@ -92,6 +93,17 @@ impl Node {
             bail!("svclb {} on {}: {}", arguments.join(" "), self.name, errors.trim());
         }
         String::from_utf8(output.stdout).context("svclb: output is not UTF-8")
+    }
+
+    /// How often an outcome of [`svclb_common::outcome`] was counted on this node.
+    ///
+    /// # Errors
+    /// As [`Node::svclb`], and if there is no such outcome.
+    pub fn outcome(&self, name: &str) -> Result<u64> {
+        let stats: Value = serde_json::from_str(&self.svclb(&["get", "stats", "-o", "json"])?)?;
+        let mut rows = stats["outcomes"].as_array().into_iter().flatten();
+        let row = rows.find(|row| row["outcome"] == name);
+        row.and_then(|row| row["count"].as_u64()).with_context(|| format!("no outcome {name}"))
     }
 
     /// The last lines of its agent's log, for a failure's report.

@@ -8,6 +8,7 @@ mod bare;
 mod client;
 mod life;
 mod load;
+mod objects;
 mod odd;
 mod reach;
 mod scenario;
@@ -31,6 +32,7 @@ fn main() {
         tuples::SCENARIOS,
         untouched::SCENARIOS,
         odd::SCENARIOS,
+        objects::SCENARIOS,
         load::SCENARIOS,
         life::SCENARIOS,
     ]

@@ -2,8 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::Family,
-    traffic::{block_on, http::Connection, udp},
+    lab::{Family, PodLink, address},
+    traffic::{
+        block_on,
+        http::{self, Connection},
+        udp,
+    },
 };
 
 use crate::{
@@ -51,15 +55,21 @@ fn pod_to_host_process(world: &mut World, family: Family) -> Result<()> {
     world.asker("web-4")?.asks(HOST.cluster(family), HOST.endpoints, source(true))
 }
 
+/// A NodePort is at every address of the node: also at the gateway that bridged pods see.
 fn pod_to_node_port(world: &mut World, family: Family) -> Result<()> {
-    let asker = world.asker("web-2")?;
-    let node = world.lab.node(1);
-    asker.netns.run(|| {
-        let dst = WEB.at(node, family);
-        let name = udp::who(dst)?;
-        ensure!(WEB.endpoints.contains(&&*name), "{name} answered at {dst}");
-        svclb_tests::traffic::http::who(dst).map(drop)
-    })
+    let (asker, node) = (world.asker("web-2")?, world.lab.node(1));
+    let mut targets = vec![WEB.at(node, family), WEB.at(world.lab.node(2), family)];
+    if world.lab.preset.pods == PodLink::Bridged {
+        let gateway = address::pod_gateway(node.number);
+        targets.push(gateway.socket(family, targets[0].port()));
+    }
+    for dst in targets {
+        let answered = asker.netns.run(|| Ok([http::who(dst)?.name, udp::who(dst)?]))?;
+        for name in answered {
+            ensure!(WEB.endpoints.contains(&&*name), "{name} answered at {dst}");
+        }
+    }
+    Ok(())
 }
 
 fn client_to_near(world: &mut World, family: Family) -> Result<()> {
