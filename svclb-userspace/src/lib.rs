@@ -8,6 +8,7 @@ pub mod pins;
 pub mod plan;
 pub mod problem;
 pub mod snapshot;
+pub mod source;
 pub mod state;
 pub mod sweep;
 pub mod telemetry;

@@ -79,7 +79,7 @@ pub struct EndpointSlice {
 }
 
 /// A port of the endpoints of a slice.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EndpointPort {
     /// Name of the Service's port.
     pub name: Arc<str>,

@@ -1,0 +1,151 @@
+//! One object of a document: its kind, its name, its contents.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    problem::Problem,
+    snapshot::{EndpointSlice, Node, ObjectKey},
+    source::{
+        convert::{self, FieldError},
+        objects::{self, Pod, Service},
+    },
+};
+
+/// The kinds that matter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum Kind {
+    EndpointSlice,
+    Node,
+    Pod,
+    Service,
+}
+
+impl Kind {
+    /// The kind of an object, if it matters.
+    fn of(api_version: &str, kind: &str) -> Option<Self> {
+        match (api_version, kind) {
+            ("discovery.k8s.io/v1", "EndpointSlice") => Some(Self::EndpointSlice),
+            ("v1", "Node") => Some(Self::Node),
+            ("v1", "Pod") => Some(Self::Pod),
+            ("v1", "Service") => Some(Self::Service),
+            _ => None,
+        }
+    }
+}
+
+/// Which object: there is one of each kind and name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct ObjectId {
+    pub(super) kind: Kind,
+    /// The namespace of a node is empty.
+    pub(super) key: ObjectKey,
+}
+
+impl std::fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            Kind::Node => write!(f, "Node {}", self.key.name),
+            kind => write!(f, "{kind:?} {}", self.key),
+        }
+    }
+}
+
+/// An object that can be used.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Object {
+    /// `None`: it has nothing for svclb.
+    EndpointSlice(Option<EndpointSlice>),
+    Node(Node),
+    Pod(Pod),
+    Service(Service),
+}
+
+/// What was read where an object was expected.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// An object, and what of it is left out.
+    Object(ObjectId, Box<Object>, Vec<Problem>),
+    /// A kind that does not matter.
+    Ignored,
+    /// An object that cannot be used; `None` if not even its name is known.
+    Broken(Option<ObjectId>, Problem),
+}
+
+/// The fields by which an object is known.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: String,
+    kind: String,
+}
+
+/// Makes an object of a document, or of an item of a list (then `prefix` is its path).
+pub(super) fn read(value: &Value, prefix: &str) -> Read {
+    let head = match from_value::<Head>(value) {
+        Ok(head) => head,
+        Err(error) => return Read::Broken(None, problem("", prefix, error)),
+    };
+    let Some(kind) = Kind::of(&head.api_version, &head.kind) else { return Read::Ignored };
+    let metadata = &value["metadata"];
+    let namespace = match kind {
+        Kind::Node => "",
+        _ => metadata["namespace"].as_str().unwrap_or("default"),
+    };
+    let Some(name) = metadata["name"].as_str().filter(|name| !name.is_empty()) else {
+        let error = FieldError::new("metadata.name", "missing");
+        return Read::Broken(None, problem(&head.kind, prefix, error));
+    };
+    let id = ObjectId { kind, key: ObjectKey::new(namespace, name) };
+    match contents(&id, value) {
+        Ok(object) => {
+            let notes = notes(&object).map(|note| problem(&id, prefix, note)).collect();
+            Read::Object(id, Box::new(object), notes)
+        }
+        Err(error) => {
+            let problem = problem(&id, prefix, error);
+            Read::Broken(Some(id), problem)
+        }
+    }
+}
+
+fn contents(id: &ObjectId, value: &Value) -> Result<Object, FieldError> {
+    Ok(match id.kind {
+        Kind::EndpointSlice => Object::EndpointSlice(convert::slice(&from_value(value)?)?),
+        Kind::Node => Object::Node(convert::node(&from_value(value)?)?),
+        Kind::Pod => Object::Pod(from_value(value)?),
+        Kind::Service => {
+            let service: Service = from_value(value)?;
+            convert::check_service(&id.key, &service)?;
+            Object::Service(service)
+        }
+    })
+}
+
+/// What is understood but not served.
+fn notes(object: &Object) -> impl Iterator<Item = FieldError> {
+    let ports: &[objects::ServicePort] = match object {
+        Object::Service(service) => &service.spec.ports,
+        _ => &[],
+    };
+    let unserved = |port: &objects::ServicePort| port.protocol.protocol().is_none();
+    ports.iter().enumerate().filter(move |(_, port)| unserved(port)).map(|(i, _)| {
+        FieldError::new(format!("spec.ports[{i}].protocol"), "SCTP is not served; port left out")
+    })
+}
+
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { String::new() } else { path };
+        FieldError::new(field, error.inner().to_string())
+    })
+}
+
+fn problem(object: impl std::fmt::Display, prefix: &str, error: FieldError) -> Problem {
+    let field = match (prefix, error.field.as_str()) {
+        ("", field) | (field, "") => field.to_owned(),
+        (prefix, field) => format!("{prefix}.{field}"),
+    };
+    Problem::new(object, field, error.message)
+}
