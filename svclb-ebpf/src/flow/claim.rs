@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many records the hand passes for one new flow.
-const REACH: u32 = 16;
+const REACH: u32 = 64;
 /// Spreads the CPUs' hands over the table: odd, near the golden section of 2^32.
 const SPREAD: u32 = 0x9e37_79b1;
 
@@ -66,7 +66,8 @@ extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
     let number = hand.start & config::flow_slots().wrapping_sub(1);
     hand.start = hand.start.wrapping_add(1);
     let Some(record) = A::record(number) else { return 0 };
-    let Some(score) = record.recyclable(hand.now_ns, &config::timeouts()) else { return 0 };
+    let Some(facts) = record.glance() else { return 0 };
+    let Some(score) = facts.recyclable(hand.now_ns, &config::timeouts()) else { return 0 };
     if Facts::is_free_score(score) && take(record, hand.now_ns) {
         hand.taken = number;
         return 1;

@@ -20,7 +20,6 @@ use crate::{
 struct Sweep {
     first: u32,
     now_ns: u64,
-    found: Occupancy,
 }
 
 /// Looks at [`SWEEP_STRIDE`] records of each family, from the number in the packet's first bytes on.
@@ -33,18 +32,14 @@ pub fn run(skb: &Skb) {
 
 #[inline(always)]
 fn family<A: Tables>(first: u32) {
-    let mut sweep = Sweep { first, now_ns: raw::now_ns(), found: Occupancy::default() };
+    let mut sweep = Sweep { first, now_ns: raw::now_ns() };
+    note::<A>(|occupancy| {
+        if first == 0 {
+            *occupancy = Occupancy::default();
+        }
+        occupancy.at_ns = sweep.now_ns;
+    });
     raw::repeat(SWEEP_STRIDE, &mut sweep, look::<A>);
-    let Some(occupancy) = maps::occupancy::<A>() else { return };
-    // SAFETY: an array entry, written only here; the agent runs one sweep at a time.
-    let occupancy = unsafe { &mut *occupancy };
-    if first == 0 {
-        *occupancy = Occupancy::default();
-    }
-    occupancy.flows += sweep.found.flows;
-    occupancy.opening += sweep.found.opening;
-    occupancy.expired += sweep.found.expired;
-    occupancy.at_ns = sweep.now_ns;
 }
 
 extern "C" fn look<A: Tables>(index: u32, sweep: *mut Sweep) -> i64 {
@@ -55,32 +50,32 @@ extern "C" fn look<A: Tables>(index: u32, sweep: *mut Sweep) -> i64 {
         return 1;
     }
     if let Some(record) = A::record(number) {
-        judge(record, sweep);
+        judge(record, sweep.now_ns);
     }
     0
 }
 
 #[inline(always)]
-fn judge<A: Tables>(record: Record<A>, sweep: &mut Sweep) {
-    let Ok(facts) = record.ask(|flow| flow.facts) else { return };
+fn judge<A: Tables>(record: Record<A>, now_ns: u64) {
+    let Some(facts) = record.glance() else { return };
     if facts.protocol == 0 {
         return;
     }
-    if facts.expired(sweep.now_ns, &config::timeouts()) && expire(record, sweep.now_ns) {
-        sweep.found.expired += 1;
+    if facts.expired(now_ns, &config::timeouts()) && expire(record, now_ns) {
+        note::<A>(|occupancy| occupancy.expired += 1);
         return;
     }
-    sweep.found.flows += 1;
-    if facts.state() == State::Opening {
-        sweep.found.opening += 1;
-    }
+    note::<A>(|occupancy| {
+        occupancy.flows += 1;
+        occupancy.opening += u64::from(facts.state() == State::Opening);
+    });
 }
 
 /// Frees a record that is still expired now that nobody else can change it.
 #[inline(always)]
 fn expire<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
     let Some(mut locked) = record.try_lock() else { return false };
-    let facts = locked.flow().facts;
+    let facts = &locked.flow().facts;
     let expired = facts.protocol != 0 && facts.expired(now_ns, &config::timeouts());
     if expired {
         report::count(Outcome::Expired);
@@ -88,4 +83,13 @@ fn expire<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
     }
     locked.unlock();
     expired
+}
+
+/// Notes something in the family's occupancy.
+#[inline(always)]
+fn note<A: Tables>(change: impl FnOnce(&mut Occupancy)) {
+    if let Some(occupancy) = maps::occupancy::<A>() {
+        // SAFETY: an array entry, written only here; the agent runs one sweep at a time.
+        change(unsafe { &mut *occupancy });
+    }
 }

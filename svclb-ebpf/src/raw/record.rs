@@ -76,14 +76,12 @@ impl<A: Address> Record<A> {
         waiting.generation
     }
 
-    /// How readily the record could be reused, without owning it.
+    /// What the record says while nobody owns it. It may be torn: whoever acts on it looks again
+    /// under the lock.
     #[inline(always)]
-    pub fn recyclable(self, now_ns: u64, timeouts: &flow::Timeouts) -> Option<u64> {
-        if self.generation() & 1 != 0 {
-            return None;
-        }
-        // SAFETY: as above; a torn read only misjudges, and is judged again under the lock.
-        unsafe { self.flow.as_ref() }.facts.recyclable(now_ns, timeouts)
+    pub fn glance(self) -> Option<&'static Facts> {
+        // SAFETY: as above.
+        (self.generation() & 1 == 0).then(|| unsafe { &self.flow.as_ref().facts })
     }
 
     /// Takes the record, if no other CPU has it.

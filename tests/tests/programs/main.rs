@@ -1,0 +1,64 @@
+//! Level three of the ladder: the programs in the kernel, one packet at a time.
+
+mod addresses;
+mod collisions;
+mod ends;
+mod hostile;
+mod nat;
+
+use std::net::SocketAddr;
+
+use svclb::plan::operation::Protocol;
+use svclb_tests::{
+    packet::{Link, Packet, Seen, explain, flags},
+    programs::{Action, Hook, Programs},
+};
+
+/// A frame of `protocol`: a SYN, or a datagram with a payload.
+fn opening(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+    match protocol {
+        Protocol::Tcp => segment(src, dst, flags::SYN),
+        Protocol::Udp => Packet::udp(src, dst).payload(b"ping").ethernet().build(),
+    }
+}
+
+/// A frame that answers [`opening`].
+fn answer(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+    match protocol {
+        Protocol::Tcp => segment(src, dst, flags::SYN | flags::ACK),
+        Protocol::Udp => Packet::udp(src, dst).payload(b"pong").ethernet().build(),
+    }
+}
+
+/// A TCP segment with these flags.
+fn segment(src: SocketAddr, dst: SocketAddr, flags: u8) -> Vec<u8> {
+    Packet::tcp(src, dst).flags(flags).payload(b"data").ethernet().build()
+}
+
+/// What a frame says; its checksums and lengths are right.
+fn right(frame: &[u8]) -> Seen {
+    explain(frame, Link::Ethernet).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
+}
+
+/// Runs a frame that must pass; what it says afterwards.
+fn pass(programs: &mut Programs, hook: Hook, frame: &[u8]) -> Seen {
+    let (action, out) = programs.run(hook, frame);
+    assert_eq!(action, Action::Next, "{:?}", right(frame));
+    right(&out)
+}
+
+/// Runs a frame that must pass untouched.
+fn untouched(programs: &mut Programs, hook: Hook, frame: &[u8]) {
+    let (action, out) = programs.run(hook, frame);
+    assert_eq!((action, &out[..]), (Action::Next, frame), "{hook:?}");
+}
+
+/// Runs a frame that must be dropped.
+fn dropped(programs: &mut Programs, hook: Hook, frame: &[u8]) {
+    assert_eq!(programs.run(hook, frame).0, Action::Drop, "{:?}", right(frame));
+}
+
+/// A reply of the same kind as `seen`, from its destination.
+fn reply_to(protocol: Protocol, seen: &Seen) -> Vec<u8> {
+    answer(protocol, seen.dst, seen.src)
+}
