@@ -1,7 +1,6 @@
 //! Follows the ring buffer `events`, and tells each event as a log line at debug level.
 
 use std::{
-    convert::Infallible,
     io,
     os::fd::{AsFd, OwnedFd},
 };
@@ -18,8 +17,8 @@ use crate::pins::Pins;
 ///
 /// # Errors
 ///
-/// Fails if the map is not pinned or cannot be waited for.
-pub async fn follow(pins: &Pins) -> Result<Infallible> {
+/// Returns only if the map is not pinned or cannot be waited for.
+pub async fn follow(pins: &Pins) -> Result<()> {
     let mut ring: RingBuf<MapData> = pins.map("events")?;
     let readiness = readiness(&ring).context("map events")?;
     loop {

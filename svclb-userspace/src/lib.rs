@@ -1,8 +1,10 @@
 //! The svclb agent as a library: source -> snapshot -> desired -> plan -> writer.
 
+pub mod agent;
 pub mod attach;
 pub mod desired;
 pub mod events;
+pub mod flow_table;
 pub mod loader;
 pub mod pins;
 pub mod plan;

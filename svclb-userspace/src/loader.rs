@@ -1,6 +1,6 @@
 //! Loads the kernel programs, on top of the maps that are already pinned.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use aya::{
@@ -10,7 +10,10 @@ use aya::{
 use svclb_common::{flow::Timeouts, layout};
 use tracing::{info, warn};
 
-use crate::pins::{Layout, Pins};
+use crate::{
+    pins::{Layout, Pins},
+    plan::Limits,
+};
 
 /// The object file, as `cargo xtask build-ebpf` made it.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SVCLB_EBPF_OBJECT"));
@@ -81,16 +84,14 @@ impl Sizes {
 }
 
 /// What is decided when the programs are loaded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Sizes of maps that are not pinned yet.
     pub sizes: Sizes,
     /// After how much silence flows expire.
     pub timeouts: Timeouts,
-    /// First masquerade port.
-    pub masquerade_first: u16,
-    /// How many masquerade ports there are.
-    pub masquerade_count: u16,
+    /// Ports that stand for clients' own.
+    pub masquerade_ports: RangeInclusive<u16>,
     /// Seed of the hash that chooses backends.
     pub hash_seed: u32,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
@@ -102,8 +103,7 @@ impl Default for Options {
         Self {
             sizes: Sizes::default(),
             timeouts: Timeouts::DEFAULT,
-            masquerade_first: 10_240,
-            masquerade_count: 19_760,
+            masquerade_ports: 10_240..=29_999,
             hash_seed: 0,
             log_level: 0,
         }
@@ -117,6 +117,8 @@ pub struct Loaded {
     pub ebpf: Ebpf,
     /// How long loading took, the verifier included.
     pub took: Duration,
+    /// Entries of the maps of a chosen size, as they are.
+    entries: BTreeMap<&'static str, u32>,
 }
 
 /// Loads all programs. Maps that are pinned are used as they are, the others are made and pinned.
@@ -129,13 +131,15 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     pins.create()?;
     let entries = entries(pins, &options.sizes)?;
     let flow_slots = flow_slots(&entries)?;
+    let masquerade_count = u16::try_from(options.masquerade_ports.len())
+        .context("there are more masquerade ports than a 16-bit number can count")?;
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
         .override_global("FLOW_SLOTS", &flow_slots, true)
         .override_global("TIMEOUTS", &options.timeouts, true)
-        .override_global("MASQ_FIRST", &options.masquerade_first, true)
-        .override_global("MASQ_COUNT", &options.masquerade_count, true)
+        .override_global("MASQ_FIRST", options.masquerade_ports.start(), true)
+        .override_global("MASQ_COUNT", &masquerade_count, true)
         .override_global("HASH_SEED", &options.hash_seed, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, false);
     for name in layout::map::ALL {
@@ -150,10 +154,22 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     }
     let took = started.elapsed();
     info!(took_ms = took.as_millis(), flow_slots, "kernel programs loaded");
-    Ok(Loaded { ebpf, took })
+    Ok(Loaded { ebpf, took, entries })
 }
 
 impl Loaded {
+    /// How much the plan may put into the maps.
+    pub fn limits(&self) -> Limits {
+        let least = |maps: &[&str]| {
+            maps.iter().filter_map(|map| self.entries.get(map)).copied().min().unwrap_or_default()
+        };
+        Limits {
+            services: least(&["services", "names", "svc_stats"]),
+            backends: least(&["backends4", "backends6", "be_stats"]),
+            slots: least(&["slots"]),
+        }
+    }
+
     /// A handle of its own to a loaded program; dropping it does not unload the program.
     ///
     /// # Errors

@@ -1,3 +1,9 @@
 //! `svclb`: the agent and its commands.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -53,17 +53,19 @@ pub fn init(format: LogFormat, filter: &str) -> Result<()> {
     set.context("set up the log")
 }
 
-/// Hands the kernel programs' log lines on for as long as it is polled.
+/// A task that hands the kernel programs' log lines on, for as long as it is polled.
 ///
 /// # Errors
 ///
 /// Fails if the programs have no log.
-pub async fn follow_kernel_log(ebpf: &mut Ebpf) -> Result<()> {
+pub fn kernel_log(ebpf: &mut Ebpf) -> Result<impl Future<Output = Result<()>> + use<>> {
     let mut logger = EbpfLogger::init(ebpf).context("the kernel programs' log")?;
-    let readiness = events::readiness(&logger).context("the kernel programs' log")?;
-    loop {
-        let mut ready = readiness.readable().await?;
-        ready.clear_ready();
-        logger.flush();
-    }
+    Ok(async move {
+        let readiness = events::readiness(&logger)?;
+        loop {
+            let mut ready = readiness.readable().await?;
+            ready.clear_ready();
+            logger.flush();
+        }
+    })
 }

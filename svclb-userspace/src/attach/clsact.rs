@@ -1,4 +1,5 @@
-//! clsact: filters where the kernel has no TCX. They cannot be pinned; they stay with the device.
+//! clsact: filters where the kernel has no TCX, and until TCX is in place. They cannot be pinned;
+//! they stay with the device, and go when it moves to another network namespace.
 //!
 //! A filter of ours is known by its handle, which is svclb's own, at a fixed priority. So it is
 //! found again, replaced in place, and never doubled; filters of others are never touched.

@@ -67,6 +67,8 @@ pub(super) enum Attached {
     Adopted,
     /// Nothing of ours was there.
     New,
+    /// As `New`, by filters that [`Hooks::secure`] should replace by links.
+    Provisional,
 }
 
 /// The programs for one kind of device.
@@ -76,41 +78,73 @@ pub(super) struct Pair {
     pub(super) egress: SchedClassifier,
 }
 
+/// The programs for all devices.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) ethernet: Pair,
+    pub(super) ip: Pair,
+}
+
+impl Programs {
+    fn of(&mut self, target: &Target, hook: Hook) -> &mut SchedClassifier {
+        let pair = if target.ethernet { &mut self.ethernet } else { &mut self.ip };
+        match hook {
+            Hook::Ingress => &mut pair.ingress,
+            Hook::Egress => &mut pair.egress,
+        }
+    }
+}
+
 /// Attaches programs to devices.
 #[derive(Debug)]
 pub(super) struct Hooks {
     mechanism: Mechanism,
     links: PathBuf,
-    ethernet: Pair,
-    ip: Pair,
+    programs: Programs,
 }
 
 impl Hooks {
-    pub(super) fn new(mechanism: Mechanism, pins: &Pins, ethernet: Pair, ip: Pair) -> Self {
-        Self { mechanism, links: pins.links(), ethernet, ip }
+    pub(super) fn new(mechanism: Mechanism, pins: &Pins, programs: Programs) -> Self {
+        Self { mechanism, links: pins.links(), programs }
     }
 
     /// Attaches both hooks of a device, or finds them attached. `None` if the device is gone or
     /// has another name by now; then netlink has announced that, too.
+    ///
+    /// A TCX link takes an RCU grace period to make, ten milliseconds or more, and a device has two;
+    /// a filter takes a few hundred microseconds. So a device that is new to TCX has filters first.
+    /// Packets that meet both are changed once, as those that pass several devices.
     pub(super) fn attach(&mut self, target: &Target) -> Result<Option<Attached>> {
-        match self.attach_both(target) {
+        let is_new = self.mechanism == Mechanism::Tcx && !tcx::is_pinned(&self.links, target.index);
+        if is_new && self.attach_both(target, Mechanism::Clsact).is_ok() {
+            return Ok(is_there(target).then_some(Attached::Provisional));
+        }
+        self.attach_for_good(target)
+    }
+
+    /// Puts links in the place of a device's provisional filters.
+    pub(super) fn secure(&mut self, target: &Target) -> Result<()> {
+        if self.attach_for_good(target)?.is_some() {
+            clsact::detach(&target.name);
+        }
+        Ok(())
+    }
+
+    fn attach_for_good(&mut self, target: &Target) -> Result<Option<Attached>> {
+        match self.attach_both(target, self.mechanism) {
             Ok(attached) if is_there(target) => Ok(Some(attached)),
-            // What was attached to a wrong device went with it, or is ours to take back.
+            // The name was another device's meanwhile.
             Ok(_) => self.detach(target.index).map(|()| None),
             Err(_) if !is_there(target) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn attach_both(&mut self, target: &Target) -> Result<Attached> {
+    fn attach_both(&mut self, target: &Target, mechanism: Mechanism) -> Result<Attached> {
         let mut result = Attached::Unchanged;
         for hook in Hook::ALL {
-            let pair = if target.ethernet { &mut self.ethernet } else { &mut self.ip };
-            let program = match hook {
-                Hook::Ingress => &mut pair.ingress,
-                Hook::Egress => &mut pair.egress,
-            };
-            let attached = match self.mechanism {
+            let program = self.programs.of(target, hook);
+            let attached = match mechanism {
                 Mechanism::Tcx => tcx::attach(program, target, hook, &self.links),
                 Mechanism::Clsact => clsact::attach(program, target, hook),
             };
@@ -128,7 +162,7 @@ impl Hooks {
     }
 
     /// Takes away what earlier agents left: links of devices that are not in `targets`, and on
-    /// those that are, the attachments of the other mechanism.
+    /// those that are, what the other mechanism has attached.
     pub(super) fn retain(&self, targets: &[Target]) -> Result<()> {
         let keep: BTreeSet<u32> = match self.mechanism {
             Mechanism::Tcx => targets.iter().map(|target| target.index).collect(),
@@ -137,8 +171,8 @@ impl Hooks {
         for index in tcx::pinned(&self.links)?.difference(&keep) {
             self.detach(*index)?;
         }
-        if self.mechanism == Mechanism::Tcx {
-            targets.iter().for_each(|target| clsact::detach(&target.name));
+        for target in targets.iter().filter(|target| tcx::is_pinned(&self.links, target.index)) {
+            clsact::detach(&target.name);
         }
         Ok(())
     }

@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    pin::pin,
     sync::mpsc::Sender,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use rtnetlink::{
     Handle, MulticastGroup, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
@@ -144,7 +145,7 @@ impl Monitor {
 
     /// Reads everything, and has every attachment verified.
     async fn resync(&mut self) -> Result<()> {
-        self.network = self.dump().await.context("read devices from rtnetlink")?;
+        self.network = dump(&self.handle).await.context("read devices from rtnetlink")?;
         let mut indices: BTreeSet<u32> = self.devices.keys().copied().collect();
         indices.extend(self.network.indices());
         self.targets.retain(|index, _| self.network.target(*index).is_none());
@@ -153,26 +154,6 @@ impl Monitor {
         }
         self.settle_node();
         Ok(())
-    }
-
-    async fn dump(&self) -> Result<Network> {
-        let mut network = Network::default();
-        let links = self.handle.link().get().execute().map_ok(RouteNetlinkMessage::NewLink);
-        let addresses = self.handle.address().get().execute();
-        let addresses = addresses.map_ok(RouteNetlinkMessage::NewAddress);
-        let routes = |family| {
-            let mut all = RouteMessage::default();
-            all.header.address_family = family;
-            self.handle.route().get(all).execute().map_ok(RouteNetlinkMessage::NewRoute)
-        };
-        let routes = routes(AddressFamily::Inet).chain(routes(AddressFamily::Inet6));
-        let mut messages = std::pin::pin!(links.chain(addresses).chain(routes));
-        while let Some(message) = messages.try_next().await? {
-            if let Some(event) = netlink::event(&message) {
-                network.apply(event);
-            }
-        }
-        Ok(network)
     }
 
     /// Tells the worker what has changed about one device.
@@ -205,6 +186,36 @@ impl Monitor {
             warn!("the attaching thread has ended");
         }
     }
+}
+
+/// Everything, as rtnetlink tells it now. One after the other: the kernel refuses a second dump on
+/// a socket while the first goes on.
+async fn dump(handle: &Handle) -> Result<Network> {
+    let mut network = Network::default();
+    let links = handle.link().get().execute();
+    read(&mut network, links.map_ok(RouteNetlinkMessage::NewLink)).await?;
+    let addresses = handle.address().get().execute();
+    read(&mut network, addresses.map_ok(RouteNetlinkMessage::NewAddress)).await?;
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let mut all = RouteMessage::default();
+        all.header.address_family = family;
+        let routes = handle.route().get(all).execute();
+        read(&mut network, routes.map_ok(RouteNetlinkMessage::NewRoute)).await?;
+    }
+    Ok(network)
+}
+
+async fn read<E>(
+    network: &mut Network,
+    messages: impl Stream<Item = Result<RouteNetlinkMessage, E>>,
+) -> Result<(), E> {
+    let mut messages = pin!(messages);
+    while let Some(message) = messages.try_next().await? {
+        if let Some(event) = netlink::event(&message) {
+            network.apply(event);
+        }
+    }
+    Ok(())
 }
 
 /// The device that an event is about, and whether it may change the node's own addresses.

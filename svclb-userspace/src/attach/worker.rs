@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use super::{
-    hooks::{Attached, Hooks, Mechanism, Pair},
+    hooks::{Attached, Hooks, Mechanism, Pair, Programs},
     network::Target,
 };
 use crate::{
@@ -89,12 +89,15 @@ impl Worker {
         let mut pair = |ingress, egress| -> Result<Pair> {
             Ok(Pair { ingress: loaded.program(ingress)?, egress: loaded.program(egress)? })
         };
-        let ethernet = pair(program::INGRESS_ETH, program::EGRESS_ETH)?;
-        let ip = pair(program::INGRESS_IP, program::EGRESS_IP)?;
+        let programs = Programs {
+            ethernet: pair(program::INGRESS_ETH, program::EGRESS_ETH)?,
+            ip: pair(program::INGRESS_IP, program::EGRESS_IP)?,
+        };
         let state = State {
-            hooks: Hooks::new(mechanism, pins, ethernet, ip),
+            hooks: Hooks::new(mechanism, pins, programs),
             devices: pins.map("devices")?,
             failed: BTreeMap::new(),
+            provisional: BTreeMap::new(),
         };
         info!(?mechanism, "attaching to devices");
         let (commands, received) = mpsc::channel();
@@ -122,17 +125,36 @@ struct State {
     hooks: Hooks,
     devices: HashMap<MapData, u32, Device>,
     failed: BTreeMap<Key, Command>,
+    /// Devices whose filters are to be replaced by links when nothing else is to be done.
+    provisional: BTreeMap<u32, Target>,
 }
 
 impl State {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            let wait = if self.failed.is_empty() { Duration::MAX } else { RETRY };
-            match commands.recv_timeout(wait) {
+            match commands.recv_timeout(self.patience()) {
                 Ok(command) => self.step(command),
-                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Timeout) => self.make_up(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// How long there is nothing to do but to wait for the next command.
+    fn patience(&self) -> Duration {
+        match (self.provisional.is_empty(), self.failed.is_empty()) {
+            (false, _) => Duration::ZERO,
+            (true, false) => RETRY,
+            (true, true) => Duration::MAX,
+        }
+    }
+
+    /// Does what has been put off: one device, so that the next command waits for no more.
+    fn make_up(&mut self) {
+        let Some((index, target)) = self.provisional.pop_first() else { return self.retry() };
+        if let Err(error) = self.hooks.secure(&target) {
+            warn!(error = format!("{error:#}"), "filters stay for now");
+            self.failed.insert(Key::Hooks(index), Command::Attach(target, None));
         }
     }
 
@@ -160,13 +182,19 @@ impl State {
             }
             Command::Device(index, None) => self.forget(*index),
             Command::Attach(target, announced) => {
-                if let Some(attached) = self.hooks.attach(target)? {
+                self.provisional.remove(&target.index);
+                let attached = self.hooks.attach(target)?;
+                if let Some(attached) = attached {
                     report(target, attached, *announced);
+                }
+                if attached == Some(Attached::Provisional) {
+                    self.provisional.insert(target.index, target.clone());
                 }
                 Ok(())
             }
             Command::Detach(index) => {
                 debug!(ifindex = index, "device gone");
+                self.provisional.remove(index);
                 self.hooks.detach(*index)
             }
             Command::Retain(inventory) => self.retain(inventory),
@@ -197,6 +225,8 @@ fn report(target: &Target, attached: Attached, announced: Option<Instant>) {
     match attached {
         Attached::Unchanged => {}
         Attached::Adopted => info!(name, ifindex, "device adopted"),
-        Attached::New => info!(name, ifindex, micros, "device attached"),
+        Attached::New | Attached::Provisional => {
+            info!(name, ifindex, micros, "device attached");
+        }
     }
 }

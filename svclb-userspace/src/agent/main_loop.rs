@@ -1,0 +1,139 @@
+//! What the agent waits for, and who takes it.
+
+use std::{collections::BTreeSet, future::pending, net::IpAddr, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use tokio::{
+    sync::{oneshot, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::{Interval, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::warn;
+
+use super::{
+    housekeeper::{Housekeeper, Scan},
+    programmer::Programmer,
+    ready::Ready,
+};
+use crate::{
+    attach::Monitor,
+    source::{Batch, manifests::Manifests},
+    sweep,
+};
+
+/// The loop on the calling thread.
+pub(super) struct MainLoop {
+    programmer: Programmer,
+    ready: Ready,
+    source: Manifests,
+    addresses: watch::Receiver<BTreeSet<IpAddr>>,
+    attached: Option<oneshot::Receiver<()>>,
+    housekeeper: Arc<Housekeeper>,
+    tick: Interval,
+    job: Option<JoinHandle<Result<Option<Scan>>>>,
+}
+
+/// What has happened.
+enum Event {
+    Batch(Batch),
+    Addresses,
+    Attached,
+    Retry,
+    Tick,
+    Job(Result<Option<Scan>>),
+}
+
+impl MainLoop {
+    pub(super) fn new(
+        programmer: Programmer,
+        housekeeper: Arc<Housekeeper>,
+        ready: Ready,
+        source: Manifests,
+        monitor: &Monitor,
+    ) -> Self {
+        let mut tick = interval(sweep::INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            programmer,
+            ready,
+            source,
+            addresses: monitor.addresses(),
+            attached: Some(monitor.settled()),
+            housekeeper,
+            tick,
+            job: None,
+        }
+    }
+
+    /// Runs for ever.
+    pub(super) async fn run(mut self) -> Result<()> {
+        // Before the first update: what it makes of an endpoint depends on the node's addresses.
+        self.follow_addresses();
+        loop {
+            let event = self.next().await?;
+            self.take(event)?;
+        }
+    }
+
+    async fn next(&mut self) -> Result<Event> {
+        let retry = self.programmer.retry_at();
+        Ok(tokio::select! {
+            batch = self.source.next() => Event::Batch(batch.context("the source has ended")?),
+            changed = self.addresses.changed() => {
+                changed.context("the netlink task has ended")?;
+                Event::Addresses
+            }
+            done = when(&mut self.attached) => {
+                done.context("the attaching thread has ended")?;
+                Event::Attached
+            }
+            () = at(retry) => Event::Retry,
+            _ = self.tick.tick(), if self.job.is_none() => Event::Tick,
+            done = when(&mut self.job) => Event::Job(done.context("the housekeeping task")?),
+        })
+    }
+
+    fn take(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Batch(batch) => {
+                if self.programmer.update(batch) {
+                    self.ready.programmed()?;
+                }
+            }
+            Event::Addresses => self.follow_addresses(),
+            Event::Attached => self.ready.attached()?,
+            Event::Retry => self.programmer.retry(),
+            Event::Tick => self.keep_house(),
+            Event::Job(Ok(Some(scan))) => self.programmer.release(scan),
+            Event::Job(Ok(None)) => {}
+            Event::Job(Err(error)) => warn!(error = format!("{error:#}"), "flow table not swept"),
+        }
+        Ok(())
+    }
+
+    fn follow_addresses(&mut self) {
+        let addresses = self.addresses.borrow_and_update().clone();
+        self.programmer.set_addresses(addresses);
+    }
+
+    fn keep_house(&mut self) {
+        let (housekeeper, scan) = (Arc::clone(&self.housekeeper), self.programmer.wants_scan());
+        self.job = Some(spawn_blocking(move || housekeeper.run(scan)));
+    }
+}
+
+/// Completes at a time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Completes with a future, which is gone then; without one, never.
+async fn when<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
+    let Some(future) = slot else { return pending().await };
+    let output = future.await;
+    *slot = None;
+    output
+}

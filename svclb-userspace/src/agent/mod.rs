@@ -1,0 +1,119 @@
+//! The agent: everything that runs in `svclb run`.
+//!
+//! ```text
+//! source ----------> Programmer: engine -> pinned maps      (the calling thread)
+//! netlink: Monitor --^  addresses of the node
+//!             `-------> Worker: hooks, `devices`            (a thread of its own)
+//! every few seconds: Housekeeper: sweep, scan of the flows  (a blocking task)
+//! ```
+
+mod housekeeper;
+mod main_loop;
+mod programmer;
+mod ready;
+mod stop;
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use tracing::{info, warn};
+
+use crate::{
+    attach::{Mechanism, Monitor, Worker},
+    events,
+    loader::{self, Loaded},
+    pins::Pins,
+    source::manifests::{InUse, Manifests, Ranges, watch},
+    telemetry::{self, KernelLog},
+};
+
+use housekeeper::Housekeeper;
+use main_loop::MainLoop;
+use programmer::Programmer;
+use ready::Ready;
+use stop::Stop;
+
+/// How the agent runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of this node in the cluster.
+    pub node_name: String,
+    /// The folder of manifests to follow.
+    pub manifests: PathBuf,
+    /// Where Services without addresses and NodePorts get them from.
+    pub ranges: Ranges,
+    /// What is decided when the kernel programs are loaded.
+    pub load: loader::Options,
+    /// How to attach; the best that the kernel has if `None`.
+    pub mechanism: Option<Mechanism>,
+    /// The kernel programs' own log.
+    pub kernel_log: KernelLog,
+    /// A file that exists while the agent is ready.
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Runs the agent until it is told to stop (SIGTERM, SIGINT). Programs stay attached, and all maps
+/// pinned.
+///
+/// # Errors
+///
+/// Fails if another agent uses the same bpffs, if the programs cannot be loaded or the devices not
+/// be listed, and when the source or netlink ends.
+pub async fn run(pins: Pins, options: Options) -> Result<()> {
+    let mut stop = Stop::new()?;
+    let Some(_lock) = pins.lock()? else {
+        bail!("another agent is using {}", pins.root().display());
+    };
+    let ready = Ready::new(options.ready_file)?;
+    let mut loaded = loader::load(&pins, &options.load)?;
+    follow_kernel(&pins, &mut loaded, options.kernel_log)?;
+    let programmer = Programmer::adopt(&pins, &options.node_name, loaded.limits())?;
+    let source = Manifests::start(watch::Options {
+        folder: options.manifests,
+        ranges: options.ranges,
+        in_use: InUse::of(programmer.kernel()),
+    })
+    .context("follow the manifests")?;
+    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, &pins)?);
+    let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
+    let worker = Worker::start(&mut loaded, &pins, mechanism)?;
+    let monitor = Monitor::start(&worker).await?;
+    let main_loop = MainLoop::new(programmer, housekeeper, ready, source, &monitor);
+    let mut monitor = tokio::spawn(monitor.run());
+    let result = tokio::select! {
+        failed = main_loop.run() => failed,
+        ended = &mut monitor => ended.context("the netlink task")?,
+        signal = stop.received() => {
+            info!(signal, "stopping, programs stay attached");
+            Ok(())
+        }
+    };
+    monitor.abort();
+    // It can only say that it was aborted.
+    let _ = monitor.await;
+    worker.join();
+    result
+}
+
+/// Starts the tasks that tell what the kernel programs say. The agent goes on without them.
+fn follow_kernel(pins: &Pins, loaded: &mut Loaded, log: KernelLog) -> Result<()> {
+    let pins = pins.clone();
+    tokio::spawn(async move {
+        if let Err(error) = events::follow(&pins).await {
+            warn!(error = format!("{error:#}"), "events are not followed any more");
+        }
+    });
+    if log == KernelLog::Off {
+        return Ok(());
+    }
+    let follow = telemetry::kernel_log(&mut loaded.ebpf)?;
+    tokio::spawn(async move {
+        if let Err(error) = follow.await {
+            warn!(
+                error = format!("{error:#}"),
+                "the kernel programs' log is not followed any more"
+            );
+        }
+    });
+    Ok(())
+}

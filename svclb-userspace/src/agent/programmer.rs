@@ -1,0 +1,207 @@
+//! Drives the engine: takes changes in, writes again what failed, frees what is no longer needed.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tracing::{debug, info, warn};
+
+use super::housekeeper::Scan;
+use crate::{
+    pins::Pins,
+    plan::{Limits, kernel::KernelState},
+    problem::Problem,
+    snapshot::Change,
+    source::Batch,
+    state::{self, Engine, Outcome},
+    writer::{MapReader, maps::KernelMaps},
+};
+
+/// How long a removed entry stays at least. A packet is through the programs within microseconds.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The engine over the pinned maps.
+pub(super) struct Programmer {
+    engine: Engine<KernelMaps>,
+    addresses: BTreeSet<IpAddr>,
+    addresses_written: bool,
+    listed: bool,
+    retry: Retry,
+}
+
+impl Programmer {
+    /// Takes over what is pinned.
+    pub(super) fn adopt(pins: &Pins, node: &str, limits: Limits) -> Result<Self> {
+        let started = Instant::now();
+        let maps = KernelMaps::open(pins)?;
+        let kernel = maps.read()?;
+        info!(
+            services = kernel.names.len(),
+            frontends = kernel.frontends.len(),
+            backends = kernel.backends.len(),
+            micros = started.elapsed().as_micros(),
+            "pinned maps read"
+        );
+        let options = state::Options { node: node.into(), limits, grace: GRACE };
+        Ok(Self {
+            engine: Engine::new(options, kernel, maps, Instant::now()),
+            addresses: BTreeSet::new(),
+            addresses_written: true,
+            listed: false,
+            retry: Retry::default(),
+        })
+    }
+
+    /// What the maps hold.
+    pub(super) fn kernel(&self) -> &KernelState {
+        self.engine.kernel()
+    }
+
+    /// Takes a change of the cluster in; whether the first list of Services is written.
+    pub(super) fn update(&mut self, batch: Batch) -> bool {
+        let learned = Instant::now();
+        report(&batch.problems);
+        let first = !self.listed && batch.changes.contains(&Change::Listed);
+        let outcome = self.engine.apply(batch.changes, learned);
+        self.conclude(&outcome, if first { "adopted" } else { "services updated" }, learned);
+        if first {
+            self.listed = true;
+            self.forget_unwatched();
+        }
+        self.listed
+    }
+
+    /// Follows the node's addresses.
+    pub(super) fn set_addresses(&mut self, addresses: BTreeSet<IpAddr>) {
+        let now = Instant::now();
+        self.addresses = addresses;
+        self.addresses_written = false;
+        self.write_addresses();
+        let outcome = self.engine.set_node_addresses(self.addresses.iter().copied().collect(), now);
+        self.conclude(&outcome, "addresses of the node updated", now);
+    }
+
+    /// When to write again what could not be written.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry.at
+    }
+
+    /// Writes again what could not be written.
+    pub(super) fn retry(&mut self) {
+        let now = Instant::now();
+        self.write_addresses();
+        let outcome = self.engine.apply([], now);
+        self.conclude(&outcome, "written again", now);
+    }
+
+    /// Whether something waits for its last flow to end.
+    pub(super) fn wants_scan(&self) -> bool {
+        self.engine.next_release().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Frees what no flow needs.
+    pub(super) fn release(&mut self, (began, live): Scan) {
+        let outcome = self.engine.release(began, &live);
+        self.conclude(&outcome, "unused entries freed", began);
+    }
+
+    fn write_addresses(&mut self) {
+        if self.addresses_written {
+            return;
+        }
+        match self.engine.writer().set_node_addresses(&self.addresses) {
+            Ok(()) => self.addresses_written = true,
+            Err(error) => warn!(error = chain(&error), "addresses of the node not written"),
+        }
+    }
+
+    /// A bit too many costs a packet a few look-ups, no more: it is not tried again.
+    fn forget_unwatched(&mut self) {
+        if let Err(error) = self.engine.writer().forget_unwatched() {
+            warn!(error = chain(&error), "unused bits of the probe not cleared");
+        }
+    }
+
+    /// Tells what was done, and how long it took from the time something was learned to the last
+    /// write.
+    fn conclude(&mut self, outcome: &Outcome, what: &str, learned: Instant) {
+        report(&outcome.problems);
+        let Outcome { services, operations, .. } = outcome;
+        let micros = learned.elapsed().as_micros();
+        if *operations > 0 || what == "adopted" {
+            info!(services, operations, micros, "{what}");
+        } else {
+            debug!(services, operations, micros, "{what}");
+        }
+        let settled = self.engine.is_settled() && self.addresses_written;
+        self.retry.follow(settled, Instant::now());
+    }
+}
+
+fn report(problems: &[Problem]) {
+    for problem in problems {
+        warn!("{problem}");
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let source = error.source().map(|source| format!(": {}", chain(source)));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+/// Waits twice as long after each failure.
+#[derive(Debug, Default)]
+struct Retry {
+    at: Option<Instant>,
+    wait: Duration,
+}
+
+impl Retry {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LAST: Duration = Duration::from_secs(10);
+
+    fn follow(&mut self, settled: bool, now: Instant) {
+        if settled {
+            *self = Self::default();
+            return;
+        }
+        // A failure of something else does not put the retry off.
+        if self.at.is_none_or(|at| at <= now) {
+            self.wait = (self.wait * 2).clamp(Self::FIRST, Self::LAST);
+            self.at = Some(now + self.wait);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_waits_longer_each_time_up_to_a_limit() {
+        let mut retry = Retry::default();
+        let mut now = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            retry.follow(false, now);
+            let at = retry.at.expect("unsettled");
+            waits.push((at - now).as_millis());
+            now = at;
+        }
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        retry.follow(true, now);
+        assert_eq!(retry.at, None);
+    }
+
+    #[test]
+    fn more_failures_do_not_put_a_retry_off() {
+        let (mut retry, now) = (Retry::default(), Instant::now());
+        retry.follow(false, now);
+        let first = retry.at;
+        retry.follow(false, now + Duration::from_millis(50));
+        assert_eq!(retry.at, first);
+    }
+}

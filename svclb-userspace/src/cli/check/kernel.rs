@@ -1,0 +1,121 @@
+//! What svclb needs of the kernel and of its own process.
+
+use std::{fs, path::Path};
+
+use caps::{CapSet, Capability};
+use svclb::{attach::Mechanism, pins::Pins};
+
+use super::{Finding, Grade};
+
+/// Below it, programs may not load; see the README's limits.
+const OLDEST_TESTED: (u16, u16) = (6, 1);
+
+/// Needed to load and attach programs, and to look at those of others.
+const CAPABILITIES: &[Capability] = &[
+    Capability::CAP_BPF,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_PERFMON,
+    Capability::CAP_SYS_ADMIN,
+];
+
+pub(super) fn findings(bpffs: &Path) -> Vec<Finding> {
+    vec![version(), btf(), bpffs_mount(bpffs), cgroup2(), capabilities(), mechanism()]
+}
+
+fn version() -> Finding {
+    match fs::read_to_string("/proc/sys/kernel/osrelease") {
+        Ok(release) => judge_version(release.trim()),
+        Err(error) => Finding::new("kernel", Grade::Unknown, error.to_string()),
+    }
+}
+
+fn judge_version(release: &str) -> Finding {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u16>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return Finding::new("kernel", Grade::Unknown, format!("Linux {release}"));
+    };
+    let (oldest_major, oldest_minor) = OLDEST_TESTED;
+    let detail = format!("Linux {release}; tested from {oldest_major}.{oldest_minor} on");
+    Finding::of("kernel", (major, minor) >= OLDEST_TESTED, Grade::Fail, detail)
+}
+
+fn btf() -> Finding {
+    let path = "/sys/kernel/btf/vmlinux";
+    let exists = Path::new(path).exists();
+    let detail = if exists { path.to_owned() } else { format!("{path} is missing") };
+    Finding::of("BTF", exists, Grade::Warning, detail)
+}
+
+fn bpffs_mount(bpffs: &Path) -> Finding {
+    match Pins::on(bpffs) {
+        Ok(pins) => {
+            let loaded = if pins.exist() { "svclb is loaded" } else { "svclb is not loaded" };
+            let detail = format!("{}: {loaded}", bpffs.display());
+            Finding::new("bpffs", Grade::Ok, detail)
+        }
+        Err(error) => Finding::new("bpffs", Grade::Fail, format!("{error:#}")),
+    }
+}
+
+fn cgroup2() -> Finding {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    match cgroup2_mount(&mounts) {
+        Some(path) => Finding::new("cgroup2", Grade::Ok, path),
+        None => Finding::new("cgroup2", Grade::Warning, "not mounted"),
+    }
+}
+
+fn cgroup2_mount(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let (path, kind) = (fields.nth(1)?, fields.next()?);
+        (kind == "cgroup2").then_some(path)
+    })
+}
+
+fn capabilities() -> Finding {
+    let has = match caps::read(None, CapSet::Effective) {
+        Ok(has) => has,
+        Err(error) => return Finding::new("capabilities", Grade::Unknown, error.to_string()),
+    };
+    let missing: Vec<String> = CAPABILITIES
+        .iter()
+        .filter(|capability| !has.contains(capability))
+        .map(ToString::to_string)
+        .collect();
+    if missing.is_empty() {
+        return Finding::new("capabilities", Grade::Ok, "all that are needed");
+    }
+    Finding::new("capabilities", Grade::Fail, format!("missing: {}", missing.join(", ")))
+}
+
+fn mechanism() -> Finding {
+    let detail = match Mechanism::detect() {
+        Mechanism::Tcx => "TCX",
+        Mechanism::Clsact => "clsact: the kernel has no TCX, or keeps it from this process",
+    };
+    Finding::new("attaching", Grade::Ok, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_judged_by_their_number() {
+        let grade = |release| judge_version(release).result;
+        assert_eq!(grade("6.18.44-fc-v657"), Grade::Ok);
+        assert_eq!(grade("6.1.0-28-cloud-amd64"), Grade::Ok);
+        assert_eq!(grade("7.0"), Grade::Ok);
+        assert_eq!(grade("5.15.0"), Grade::Fail);
+        assert_eq!(grade("unheard of"), Grade::Unknown);
+    }
+
+    #[test]
+    fn cgroup2_is_found_where_it_is_mounted() {
+        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified"));
+        assert_eq!(cgroup2_mount("proc /proc proc rw 0 0\n"), None);
+    }
+}

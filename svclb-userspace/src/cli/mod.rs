@@ -1,0 +1,122 @@
+//! The command line: one file a command.
+
+mod check;
+mod completions;
+mod get;
+mod output;
+mod run;
+mod unload;
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use anyhow::{Error, Result};
+use clap::{Args, Parser, Subcommand};
+use svclb::pins::{DEFAULT_BPFFS, Pins};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  the command failed, or `check` found something that svclb cannot work with
+  2  wrong usage
+  3  svclb is not loaded on this bpffs";
+
+/// A service load balancer for Kubernetes that works in the kernel.
+#[derive(Parser, Debug)]
+#[command(version, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Keep this node's kernel equal to the cluster.
+    Run(Box<run::Run>),
+    /// Show what the kernel holds; works without the agent.
+    Get(get::Get),
+    /// Tell whether this node is fit for svclb.
+    Check(check::Check),
+    /// Take svclb out of the kernel: its programs and everything pinned.
+    Unload(unload::Unload),
+    /// Print a shell completion script.
+    Completions(completions::Completions),
+}
+
+/// Where svclb is pinned.
+#[derive(Args, Debug)]
+struct Bpffs {
+    /// Where bpffs is mounted.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
+    bpffs: PathBuf,
+}
+
+impl Bpffs {
+    /// The pins, which may not exist yet.
+    fn pins(&self) -> Result<Pins> {
+        Pins::on(&self.bpffs)
+    }
+
+    /// The pins of a loaded svclb.
+    fn loaded(&self) -> Result<Pins> {
+        let pins = self.pins()?;
+        if pins.exist() { Ok(pins) } else { Err(NotLoaded(pins).into()) }
+    }
+}
+
+/// Nothing of svclb is pinned.
+#[derive(Debug, thiserror::Error)]
+#[error("svclb is not loaded: {} does not exist; `svclb run` loads it", .0.root().display())]
+struct NotLoaded(Pins);
+
+/// What a command that ran to its end says to scripts.
+enum Verdict {
+    /// All is well.
+    Success,
+    /// It worked, and what it looked at is not well.
+    Unfit,
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(run) => run.execute(),
+        Command::Get(get) => get.execute(),
+        Command::Check(check) => check.execute(),
+        Command::Unload(unload) => unload.execute(),
+        Command::Completions(completions) => completions.execute(),
+    };
+    match result {
+        Ok(Verdict::Success) => ExitCode::SUCCESS,
+        Ok(Verdict::Unfit) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("svclb: {error:#}");
+            ExitCode::from(if error.is::<NotLoaded>() { 3 } else { 1 })
+        }
+    }
+}
+
+/// Whether the reader of our output has gone, as `head` does.
+fn is_broken_pipe(error: &Error) -> bool {
+    let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_failure() {
+        let broken = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(is_broken_pipe(&broken.context("write the table")));
+        assert!(!is_broken_pipe(&Error::msg("something else")));
+    }
+}
