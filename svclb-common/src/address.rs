@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{plain_data, tuple::Tuple};
+use crate::plain_data;
 
 /// An IPv4 address: the four bytes of the wire.
 #[repr(C, align(4))]
@@ -155,11 +155,6 @@ impl From<V6> for Ipv6Addr {
     fn from(address: V6) -> Self {
         address.ip.into()
     }
-}
-
-/// The source of a tuple as the standard library's type, for messages.
-pub fn source<A: Address>(tuple: &Tuple<A>) -> (IpAddr, u16) {
-    (tuple.src.to_ip(), tuple.sport)
 }
 
 #[cfg(test)]

@@ -55,11 +55,26 @@ impl<A: Address> Tuple<A> {
         Self { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, ..*self }
     }
 
-    /// The key of this tuple between the hooks: the same for both directions.
+    /// Writes the key of this tuple between the hooks: the same for both directions.
+    ///
+    /// In place and branch by branch: as a value, the choice would be a copy too many for the
+    /// kernel programs' stack.
     #[inline(always)]
+    pub fn write_between(&self, key: &mut Self) {
+        let (src, dst, sport, dport) = if self.src_is_higher() {
+            (&self.dst, &self.src, self.dport, self.sport)
+        } else {
+            (&self.src, &self.dst, self.sport, self.dport)
+        };
+        (key.src, key.dst, key.sport, key.dport) = (*src, *dst, sport, dport);
+        (key.protocol, key.side, key.pad) = (self.protocol, side::BETWEEN, [0; 2]);
+    }
+
+    /// The key of this tuple between the hooks.
     pub fn between(&self) -> Self {
-        let ordered = if self.src_is_higher() { self.reversed() } else { *self };
-        Self { side: side::BETWEEN, ..ordered }
+        let mut key = *self;
+        self.write_between(&mut key);
+        key
     }
 
     /// Whether both ends are the same address and port: such a connection has no direction.
@@ -68,9 +83,8 @@ impl<A: Address> Tuple<A> {
         self.src == self.dst && self.sport == self.dport
     }
 
-    /// Whether the key between the hooks ([`Tuple::between`]) is the other direction's.
     #[inline(always)]
-    pub fn src_is_higher(&self) -> bool {
+    fn src_is_higher(&self) -> bool {
         if self.sport != self.dport {
             return self.sport > self.dport;
         }

@@ -5,8 +5,7 @@
 
 use svclb_common::{
     flow::{Flow, Role},
-    outcome::Outcome,
-    tuple::{Tuple, side},
+    tuple::Tuple,
 };
 
 use crate::{flow::View, maps::Tables, packet::Packet};
@@ -24,13 +23,18 @@ pub struct Desk<A> {
 
 /// Puts the packet on the desk.
 #[inline(always)]
-pub fn packet<A: Tables>(packet: Packet<A>) -> Result<&'static Packet<A>, Outcome> {
-    let desk = A::desk().ok_or(Outcome::FlowBusy)?;
-    // SAFETY: the desk is this CPU's; see above.
-    unsafe {
-        (*desk).packet = packet;
-        Ok(&(*desk).packet)
+pub fn put_packet<A: Tables>(packet: Packet<A>) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: the desk is this CPU's; see above.
+        unsafe { (*desk).packet = packet };
     }
+}
+
+/// The packet that lies there since.
+#[inline(always)]
+pub fn packet<A: Tables>() -> Option<&'static Packet<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).packet })
 }
 
 /// Puts what a packet of `role` needs of its flow on the desk.
@@ -51,32 +55,17 @@ pub fn view<A: Tables>() -> Option<&'static View<A>> {
     A::desk().map(|desk| unsafe { &(*desk).view })
 }
 
-/// Puts a key on the desk, where a helper can read it.
+/// A place for a key, where a helper can read it.
 #[inline(always)]
-pub fn key<A: Tables>(key: Tuple<A>) -> Option<&'static Tuple<A>> {
-    let desk = A::desk()?;
+pub fn key<A: Tables>() -> Option<&'static mut Tuple<A>> {
     // SAFETY: as above.
-    unsafe {
-        (*desk).key = key;
-        Some(&(*desk).key)
-    }
+    A::desk().map(|desk| unsafe { &mut (*desk).key })
 }
 
 /// Puts the key between the hooks of `tuple` on the desk.
-///
-/// The same as `key(tuple.between())`, with each order written from a branch of its own: the
-/// choice as a value would be another copy on the stack.
 #[inline(never)]
 pub fn between<A: Tables>(tuple: &Tuple<A>) -> Option<&'static Tuple<A>> {
-    let desk = A::desk()?;
-    // SAFETY: as above.
-    let key = unsafe { &mut (*desk).key };
-    let (src, dst, sport, dport) = if tuple.src_is_higher() {
-        (&tuple.dst, &tuple.src, tuple.dport, tuple.sport)
-    } else {
-        (&tuple.src, &tuple.dst, tuple.sport, tuple.dport)
-    };
-    (key.src, key.dst, key.sport, key.dport) = (*src, *dst, sport, dport);
-    (key.protocol, key.side, key.pad) = (tuple.protocol, side::BETWEEN, [0; 2]);
+    let key = key()?;
+    tuple.write_between(key);
     Some(key)
 }

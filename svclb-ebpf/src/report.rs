@@ -1,6 +1,7 @@
 //! Counters and events.
 
 use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT};
+use aya_log_ebpf::debug;
 use svclb_common::{
     counters::Traffic,
     event::Event,
@@ -90,4 +91,13 @@ fn each_counter(flow: &Facts, mut add: impl FnMut(&mut Traffic)) {
 #[inline(never)]
 fn tell<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
     maps::send(Event::new(outcome as u32, raw::now_ns(), skb.ifindex(), tuple));
+    debug!(
+        skb.as_ptr(),
+        "outcome {} on device {}: protocol {} port {} to {}",
+        outcome as u32,
+        skb.ifindex(),
+        tuple.protocol,
+        tuple.sport,
+        tuple.dport
+    );
 }

@@ -131,27 +131,30 @@ pub fn release<A: Tables>(record: Record<A>, received: &Tuple<A>) -> Result<(), 
 }
 
 /// Takes an owned record's tuples out of the index and marks it free.
-#[inline(never)]
+#[inline(always)]
 fn clear<A: Tables>(locked: &mut Locked<A>) {
+    if let Some(key) = desk::key() {
+        clear_with(locked, key);
+    }
+}
+
+/// The same with a place for keys that is not the desk: the sweep runs in a process, whose desk a
+/// packet may take over at any time.
+#[inline(never)]
+fn clear_with<A: Tables>(locked: &mut Locked<A>, key: &mut Tuple<A>) {
     let flow = locked.flow();
     if flow.facts.protocol == 0 {
         return;
     }
-    remove(flow.received());
-    if let Some(key) = desk::between(&flow.between()) {
-        A::remove_tuple(key);
-    }
+    *key = flow.received();
+    A::remove_tuple(key);
+    flow.between().write_between(key);
+    A::remove_tuple(key);
     if flow.facts.masq_port != 0 {
-        remove(flow.returned());
+        *key = flow.returned();
+        A::remove_tuple(key);
     }
     flow.facts.protocol = 0;
-}
-
-#[inline(always)]
-fn remove<A: Tables>(tuple: Tuple<A>) {
-    if let Some(key) = desk::key(tuple) {
-        A::remove_tuple(key);
-    }
 }
 
 #[inline(always)]

@@ -9,7 +9,7 @@ use svclb_common::{
     outcome::Outcome,
 };
 
-use super::clear;
+use super::clear_with;
 use crate::{
     config,
     maps::{self, Tables},
@@ -79,7 +79,9 @@ fn expire<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
     let expired = facts.protocol != 0 && facts.expired(now_ns, &config::timeouts());
     if expired {
         report::count(Outcome::Expired);
-        clear(&mut locked);
+        // A place of its own on the stack: see there.
+        let mut key = locked.flow().received();
+        clear_with(&mut locked, &mut key);
     }
     locked.unlock();
     expired
