@@ -217,7 +217,7 @@ impl Programs {
 
     /// Runs a hook on a frame as if it were on the device `ifindex`; the action and the frame
     /// afterwards.
-    pub fn run_on(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> (Action, Vec<u8>) {
+    pub fn run_on(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> (Action, Vec<u8>) {
         let name = match hook {
             Hook::Ingress => program::INGRESS_ETH,
             Hook::Egress => program::EGRESS_ETH,
@@ -245,12 +245,12 @@ impl Programs {
     }
 
     /// Runs a hook on a frame on the loopback device.
-    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> (Action, Vec<u8>) {
+    pub fn run(&self, hook: Hook, frame: &[u8]) -> (Action, Vec<u8>) {
         self.run_on(hook, 1, frame)
     }
 
     /// Runs one sweep over all records.
-    pub fn sweep(&mut self) {
+    pub fn sweep(&self) {
         let mut frame = [0_u8; 64];
         for first in (0..Self::options().sizes.flows).step_by(8192) {
             frame[..4].copy_from_slice(&first.to_ne_bytes());
@@ -259,8 +259,8 @@ impl Programs {
         }
     }
 
-    fn program(&mut self, name: &str) -> &mut SchedClassifier {
-        let program = self.loaded.ebpf.program_mut(name).expect("the object has the program");
+    fn program(&self, name: &str) -> &SchedClassifier {
+        let program = self.loaded.ebpf.program(name).expect("the object has the program");
         program.try_into().expect("it is a classifier")
     }
 

@@ -1,5 +1,7 @@
 //! Flows that would share a tuple between the hooks.
 
+use std::{sync::Barrier, thread};
+
 use svclb::plan::operation::Protocol::{Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
@@ -10,7 +12,10 @@ use svclb_tests::{
     },
 };
 
-use crate::{addresses::families, answer, opening, pass, segment, untouched};
+use crate::{
+    addresses::{families, port},
+    answer, opening, pass, segment, untouched,
+};
 
 fn load() -> Programs {
     Programs::load(Programs::options()).expect("the programs load")
@@ -74,6 +79,33 @@ fn a_direct_connection_that_came_first_keeps_its_tuple() {
             let reply = answer(protocol, a.backends[0], service.src);
             assert_eq!(pass(&mut programs, Egress, &reply).src, a.vip);
         }
+    }
+}
+
+/// Two CPUs that meet the first datagrams of one flow at the same moment: none is lost, and both
+/// reach one backend.
+#[test]
+fn two_cpus_open_one_flow_together() {
+    const ROUNDS: u16 = 5_000;
+    for a in families() {
+        let mut programs = load();
+        programs.cluster_ip(a.vip, Udp, &a.backends.map(|backend| (backend, true)));
+        let (programs, start) = (&programs, Barrier::new(2));
+        let chosen = thread::scope(|scope| {
+            let race = || {
+                let each = |round| {
+                    let frame = opening(Udp, port(a.client, 1024 + round), a.vip);
+                    start.wait();
+                    pass(programs, Ingress, &frame).dst
+                };
+                (0..ROUNDS).map(each).collect::<Vec<_>>()
+            };
+            let other = scope.spawn(race);
+            (race(), other.join().expect("the other CPU's packets pass"))
+        });
+        assert_eq!(chosen.0, chosen.1);
+        assert_eq!(programs.count(Outcome::FlowBusy), 0);
+        assert_eq!(programs.count(Outcome::Opened), u64::from(ROUNDS));
     }
 }
 

@@ -200,7 +200,7 @@ fn a_table_full_of_established_flows_refuses_new_ones_by_name() {
 #[test]
 fn masquerade_ports_are_exhausted_by_name_and_recover() {
     for a in families() {
-        let mut programs = load(|options| options.masquerade_count = 16);
+        let mut programs = load(|options| options.masquerade_ports = 10_240..=10_255);
         programs.node_port(a.node, Tcp, &[(a.backends[2], false)]);
         let mut ports: Vec<u16> =
             (0..16).filter_map(|i| masqueraded(&mut programs, &a, 5000 + i)).collect();

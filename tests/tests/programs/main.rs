@@ -41,20 +41,20 @@ fn right(frame: &[u8]) -> Seen {
 }
 
 /// Runs a frame that must pass; what it says afterwards.
-fn pass(programs: &mut Programs, hook: Hook, frame: &[u8]) -> Seen {
+fn pass(programs: &Programs, hook: Hook, frame: &[u8]) -> Seen {
     let (action, out) = programs.run(hook, frame);
     assert_eq!(action, Action::Next, "{:?}", right(frame));
     right(&out)
 }
 
 /// Runs a frame that must pass untouched.
-fn untouched(programs: &mut Programs, hook: Hook, frame: &[u8]) {
+fn untouched(programs: &Programs, hook: Hook, frame: &[u8]) {
     let (action, out) = programs.run(hook, frame);
     assert_eq!((action, &out[..]), (Action::Next, frame), "{hook:?}");
 }
 
 /// Runs a frame that must be dropped.
-fn dropped(programs: &mut Programs, hook: Hook, frame: &[u8]) {
+fn dropped(programs: &Programs, hook: Hook, frame: &[u8]) {
     assert_eq!(programs.run(hook, frame).0, Action::Drop, "{:?}", right(frame));
 }
 
