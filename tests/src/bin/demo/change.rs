@@ -22,7 +22,7 @@ use crate::{
     manifests,
     screen::Screen,
     stage::Stage,
-    traffic::address::{self, SHOP},
+    traffic::address::{self, DNS, GATEWAY, SHOP},
 };
 
 /// How often one endpoint goes and comes back.
@@ -31,47 +31,56 @@ const ROUNDS: usize = 20;
 /// Requests on each connection of the load.
 const REQUESTS: u32 = 10;
 
+/// New connections a second of each load: enough to notice, not so much that the load measures
+/// itself.
+const RATE: u32 = 100;
+
 /// The file of the service whose endpoints change.
 const FILE: &str = "shop";
 
 /// The endpoints of a service.
 type Endpoints = BTreeSet<SocketAddr>;
 
-/// Changes the endpoints of `shop` while clients of both families ask it; prints how long the data
-/// plane took, and what became of the requests. Returns how many failed.
+/// Changes the endpoints of `shop` while clients ask it and the other services; prints how long the
+/// data plane took, and what became of the requests. Returns how many failed.
 ///
 /// # Errors
 /// A change does not reach the kernel, or the lab fails.
 pub(crate) fn run(screen: &Screen, stage: &mut Stage) -> Result<u64> {
     screen.heading("Endpoints go and come under load: how long until both nodes' kernels use them");
-    let load = start_load(stage)?;
+    let loads = loads(stage)?;
     let changed = Changes::new(stage)?.all(screen, stage);
-    let report = load.into_iter().map(Running::stop).try_fold(Report::default(), merge)?;
+    screen.line("meanwhile:");
+    let mut failed = 0;
+    for (what, load) in loads {
+        let report = load.stop()?;
+        failed += report.failures();
+        screen.line(row(what, &report));
+        report.errors.iter().for_each(|(error, n)| screen.line(format_args!("  {n} x {error}")));
+    }
     changed?;
-    let ms = |us: u64| milliseconds(Duration::from_micros(us));
-    screen.line(format_args!(
-        "meanwhile {} HTTP requests, {REQUESTS} a connection: {} failed, median {}, p99 {}",
-        report.answered,
-        report.failures(),
-        ms(report.latency.p50_us),
-        ms(report.latency.p99_us),
-    ));
-    report.errors.iter().for_each(|(error, n)| screen.line(format_args!("  {n} x {error}")));
-    Ok(report.failures())
+    Ok(failed)
 }
 
-fn start_load(stage: &Stage) -> Result<Vec<Running>> {
-    let netns = stage.client_pod()?;
-    let start = |family| {
-        let dst = address::socket(SHOP, family, 80)?;
-        Load::until_stopped(dst, REQUESTS).start(netns)
-    };
-    Family::BOTH.into_iter().map(start).collect()
+fn loads(stage: &Stage) -> Result<[(&'static str, Running); 4]> {
+    let (pod, outside) = (stage.client_pod()?, stage.lab.external().netns());
+    let http = |dst| Load { rate: Some(RATE), ..Load::until_stopped(dst, REQUESTS) };
+    let [shop4, shop6] = Family::BOTH.map(|family| address::socket(SHOP, family, 80));
+    let dns = Load { udp: true, ..http(address::socket(DNS, Family::V4, 53)?) };
+    let gateway = stage.lab.node(1).ip.socket(Family::V4, GATEWAY);
+    Ok([
+        ("HTTP, pod -> shop, IPv4", http(shop4?).start(pod)?),
+        ("HTTP, pod -> shop, IPv6", http(shop6?).start(pod)?),
+        ("UDP,  pod -> dns", dns.start(pod)?),
+        ("HTTP, client outside -> gateway", http(gateway).start(outside)?),
+    ])
 }
 
-fn merge(mut sum: Report, part: Result<Report>) -> Result<Report> {
-    sum.merge(part?);
-    Ok(sum.finished())
+fn row(what: &str, report: &Report) -> String {
+    let (answered, failed) = (report.answered, report.failures());
+    let [median, p99] = [report.latency.p50_us, report.latency.p99_us]
+        .map(|us| milliseconds(Duration::from_micros(us)));
+    format!("  {what:<32} {answered:>6} answers, median {median}, p99 {p99:<8} {failed} failed")
 }
 
 /// Both nodes' kernels, and the file as it was.

@@ -11,10 +11,10 @@ use aya::{
     Pod,
     maps::{Array, HashMap, MapData},
 };
-use svclb::pins::Pins;
+use svclb::{flow_table::FlowTable, pins::Pins};
 use svclb_common::{
     address::{Address, V4, V6},
-    flow::{Flow, State},
+    flow::State,
     frontend::{Backend, Service, Slot},
     names::{Owner, chars},
 };
@@ -25,8 +25,7 @@ pub(crate) struct Kernel {
     slots: Array<MapData, Slot>,
     backends4: Array<MapData, Backend<V4>>,
     backends6: Array<MapData, Backend<V6>>,
-    flows4: Array<MapData, Flow<V4>>,
-    flows6: Array<MapData, Flow<V6>>,
+    flows: FlowTable,
     ids: [u32; 2],
 }
 
@@ -50,8 +49,7 @@ impl Kernel {
             slots: pins.map("slots")?,
             backends4: pins.map("backends4")?,
             backends6: pins.map("backends6")?,
-            flows4: pins.map("flows4")?,
-            flows6: pins.map("flows6")?,
+            flows: FlowTable::open(&pins)?,
             ids: [id(4)?, id(6)?],
         })
     }
@@ -72,7 +70,13 @@ impl Kernel {
     /// # Errors
     /// The kernel does not let a map be read.
     pub(crate) fn open_flows(&self, backend: [IpAddr; 2]) -> Result<usize> {
-        Ok(open(&self.flows4, &backend)? + open(&self.flows6, &backend)?)
+        let mut open = 0;
+        for flow in self.flows.iter() {
+            let flow = flow?;
+            let is_open = flow.facts.state() != State::Closed;
+            open += usize::from(is_open && backend.contains(&flow.backend.ip()));
+        }
+        Ok(open)
     }
 
     fn of<A: Address>(
@@ -91,17 +95,4 @@ impl Kernel {
         }
         Ok(endpoints)
     }
-}
-
-fn open<A: Address>(flows: &Array<MapData, Flow<A>>, backend: &[IpAddr; 2]) -> Result<usize>
-where
-    Flow<A>: Pod,
-{
-    let mut open = 0;
-    for flow in flows.iter() {
-        let flow = flow?;
-        let in_use = flow.facts.protocol != 0 && flow.facts.state() != State::Closed;
-        open += usize::from(in_use && backend.contains(&flow.backend.to_ip()));
-    }
-    Ok(open)
 }

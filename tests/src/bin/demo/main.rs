@@ -3,6 +3,7 @@
 //! `cargo xtask demo` builds everything and runs this.
 
 mod change;
+mod inside;
 mod kernel;
 mod manifests;
 mod screen;
@@ -37,11 +38,12 @@ fn main() -> Result<()> {
     let screen = Screen::new();
     let mut stage = Stage::set_up(&screen, &arguments.manifests)?;
     let mut failed = traffic::run(&screen, &stage)?;
-    traffic::show_maps(&screen, &stage)?;
+    inside::show(&screen, &stage)?;
     failed += change::run(&screen, &mut stage)?;
     if arguments.keep {
         stage.keep(&screen);
     }
     ensure!(failed == 0, "{failed} requests failed");
+    println!("\nNo request failed.");
     Ok(())
 }

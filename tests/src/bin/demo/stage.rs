@@ -1,13 +1,14 @@
 //! The lab with the agents in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use svclb_tests::lab::{Agent, Lab, Manifests, Netns, Preset};
+use svclb_tests::lab::{Agent, Family, Lab, Manifests, Netns, Preset, address};
 
 use crate::{
     manifests::{self, PODS},
     screen::Screen,
+    traffic::address::GATEWAY,
 };
 
 /// The tag of the demo's lab: its namespaces are `svclb-demo-*`.
@@ -45,9 +46,7 @@ impl Stage {
         manifests::copy(examples, &manifests)?;
         let start = |node| Agent::start(node, manifests.folder(), &[]);
         let agents = lab.nodes.iter().map(start).collect::<Result<_>>()?;
-        screen.line("$ svclb run --manifests examples --node-name node1   (and node2: both ready)");
-        let services = lab.node(1).svclb(&["get", "services"])?;
-        screen.command("svclb get services", &services);
+        screen.command("svclb run --manifests examples --node-name node1", "ready; node2 too");
         Ok(Self { agents, lab, manifests })
     }
 
@@ -59,18 +58,14 @@ impl Stage {
         self.lab.node(1).pod(CLIENT)?.netns()
     }
 
-    /// Where the maps of a node are pinned.
-    pub(crate) fn maps(&self, node: u8) -> PathBuf {
-        self.lab.node(node).bpffs().join("svclb").join(svclb_common::layout::VERSION).join("maps")
-    }
-
     /// Leaves everything up and says how to enter it.
     pub(crate) fn keep(self, screen: &Screen) {
         let Self { agents, lab, manifests } = self;
         let (node, client) = (lab.node(1), lab.external().netns().name());
+        let to = address::node(1).socket(Family::V4, GATEWAY);
         let bpffs = node.bpffs().display();
         screen.heading("Everything stays up. To play with it:");
-        screen.line(format_args!("ip netns exec {client} curl http://192.0.2.1:30080/"));
+        screen.line(format_args!("ip netns exec {client} target/debug/lab-tool http {to} -n 100"));
         screen.line(format_args!("target/debug/svclb get backends --bpffs {bpffs}"));
         screen.line(format_args!("bpftool map dump pinned {bpffs}/svclb/v1/maps/frontends4"));
         screen.line(format_args!("tail -f {}/agent.log", node.folder().display()));

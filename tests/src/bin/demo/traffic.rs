@@ -1,8 +1,8 @@
-//! Traffic to every kind of service, and what the kernel counted.
+//! Traffic to every kind of service.
 
-use std::{net::SocketAddr, process::Command};
+use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use svclb_tests::{
     lab::{Dual, Family, Netns},
     traffic::{load::Load, report::Report},
@@ -27,15 +27,15 @@ pub(crate) mod address {
     /// A ClusterIP with a port.
     pub(crate) fn socket(ips: (&str, &str), family: Family, port: u16) -> Result<SocketAddr> {
         let ip = if family == Family::V4 { ips.0 } else { ips.1 };
-        Ok((ip.parse::<std::net::IpAddr>()?, port).into())
+        Ok((ip.parse::<IpAddr>()?, port).into())
     }
 }
 
-/// Asks every kind of service in both families; prints who answered and what the kernel counted.
-/// Returns how many requests failed.
+/// Asks every kind of service in both families and prints who answered. Returns how many requests
+/// failed.
 ///
 /// # Errors
-/// A load cannot be generated, or `svclb get` fails.
+/// A load cannot be generated.
 pub(crate) fn run(screen: &Screen, stage: &Stage) -> Result<u64> {
     screen.heading("Traffic: who answers?");
     let (outside, pod) = (stage.lab.external().netns(), stage.client_pod()?);
@@ -54,28 +54,7 @@ pub(crate) fn run(screen: &Screen, stage: &Stage) -> Result<u64> {
             failed += report.failures();
         }
     }
-    screen.heading("The same from the kernel's counters, read without the agent");
-    let backends = stage.lab.node(1).svclb(&["get", "backends"])?;
-    screen.command("svclb get backends", &backends);
     Ok(failed)
-}
-
-/// Prints what bpftool shows of the maps.
-///
-/// # Errors
-/// bpftool is not there or fails.
-pub(crate) fn show_maps(screen: &Screen, stage: &Stage) -> Result<()> {
-    screen.heading("The maps explain themselves to bpftool");
-    let folder = stage.maps(1);
-    for (map, lines) in [("frontends4", 11), ("names", 12)] {
-        let mut dump = Command::new("bpftool");
-        dump.args(["map", "dump", "pinned"]).arg(folder.join(map));
-        let output = dump.output().context("bpftool")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let excerpt: Vec<_> = text.lines().take(lines).collect();
-        screen.command(&format!("bpftool map dump name {map}"), &excerpt.join("\n"));
-    }
-    Ok(())
 }
 
 fn ask(netns: &Netns, dst: SocketAddr, udp: bool) -> Result<Report> {
@@ -87,5 +66,5 @@ fn row(who: &str, dst: SocketAddr, udp: bool, report: &Report) -> String {
     let protocol = if udp { "UDP " } else { "HTTP" };
     let pods: Vec<_> = report.by_pod.iter().map(|(pod, n)| format!("{pod} {n}")).collect();
     let (pods, failed) = (pods.join(", "), report.failures());
-    format!("{who:<14} -> {protocol} {:<25} {pods:<44} {failed} failed", dst.to_string())
+    format!("{who:<14} -> {protocol} {:<25} {pods:<49}{failed} failed", dst.to_string())
 }
