@@ -40,10 +40,12 @@ fn main() -> Result<()> {
     let mut failed = traffic::run(&screen, &stage)?;
     inside::show(&screen, &stage)?;
     failed += change::run(&screen, &mut stage)?;
+    if failed == 0 {
+        println!("\nNo request failed.");
+    }
     if arguments.keep {
         stage.keep(&screen);
     }
     ensure!(failed == 0, "{failed} requests failed");
-    println!("\nNo request failed.");
     Ok(())
 }
