@@ -71,6 +71,15 @@ pub(super) enum Attached {
     Provisional,
 }
 
+/// How far [`Hooks::secure`] has come with a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Secured {
+    /// There is more to do.
+    Part,
+    /// The device has links, or is gone.
+    All,
+}
+
 /// The programs for one kind of device.
 #[derive(Debug)]
 pub(super) struct Pair {
@@ -115,19 +124,25 @@ impl Hooks {
     /// a filter takes a few hundred microseconds. So a device that is new to TCX has filters first.
     /// Packets that meet both are changed once, as those that pass several devices.
     pub(super) fn attach(&mut self, target: &Target) -> Result<Option<Attached>> {
-        let is_new = self.mechanism == Mechanism::Tcx && !tcx::is_pinned(&self.links, target.index);
+        let is_new = self.mechanism == Mechanism::Tcx && !self.has_links(target.index);
         if is_new && self.attach_both(target, Mechanism::Clsact).is_ok() {
             return Ok(is_there(target).then_some(Attached::Provisional));
         }
         self.attach_for_good(target)
     }
 
-    /// Puts links in the place of a device's provisional filters.
-    pub(super) fn secure(&mut self, target: &Target) -> Result<()> {
+    /// Puts a link in the place of a provisional filter: of the first hook that has none.
+    pub(super) fn secure(&mut self, target: &Target) -> Result<Secured> {
+        for hook in Hook::ALL {
+            if !tcx::is_pinned(&self.links, target.index, hook) && is_there(target) {
+                self.attach_hook(target, hook, Mechanism::Tcx)?;
+                return Ok(Secured::Part);
+            }
+        }
         if self.attach_for_good(target)?.is_some() {
             clsact::detach(&target.name);
         }
-        Ok(())
+        Ok(Secured::All)
     }
 
     fn attach_for_good(&mut self, target: &Target) -> Result<Option<Attached>> {
@@ -143,16 +158,22 @@ impl Hooks {
     fn attach_both(&mut self, target: &Target, mechanism: Mechanism) -> Result<Attached> {
         let mut result = Attached::Unchanged;
         for hook in Hook::ALL {
-            let program = self.programs.of(target, hook);
-            let attached = match mechanism {
-                Mechanism::Tcx => tcx::attach(program, target, hook, &self.links),
-                Mechanism::Clsact => clsact::attach(program, target, hook),
-            };
-            let attached =
-                attached.with_context(|| format!("{} hook of {}", hook.name(), target.name))?;
-            result = result.max(attached);
+            result = result.max(self.attach_hook(target, hook, mechanism)?);
         }
         Ok(result)
+    }
+
+    fn attach_hook(&mut self, target: &Target, hook: Hook, by: Mechanism) -> Result<Attached> {
+        let program = self.programs.of(target, hook);
+        let attached = match by {
+            Mechanism::Tcx => tcx::attach(program, target, hook, &self.links),
+            Mechanism::Clsact => clsact::attach(program, target, hook),
+        };
+        attached.with_context(|| format!("{} hook of {}", hook.name(), target.name))
+    }
+
+    fn has_links(&self, index: u32) -> bool {
+        Hook::ALL.iter().all(|hook| tcx::is_pinned(&self.links, index, *hook))
     }
 
     /// Forgets a device that is gone from this network namespace. Its clsact filters went with
@@ -171,7 +192,7 @@ impl Hooks {
         for index in tcx::pinned(&self.links)?.difference(&keep) {
             self.detach(*index)?;
         }
-        for target in targets.iter().filter(|target| tcx::is_pinned(&self.links, target.index)) {
+        for target in targets.iter().filter(|target| self.has_links(target.index)) {
             clsact::detach(&target.name);
         }
         Ok(())

@@ -80,9 +80,9 @@ pub(super) fn unpin(links: &Path, index: u32, hook: Hook) -> Result<()> {
     remove(&pin(links, index, hook))
 }
 
-/// Whether both hooks of a device have pinned links.
-pub(super) fn is_pinned(links: &Path, index: u32) -> bool {
-    Hook::ALL.iter().all(|hook| pin(links, index, *hook).exists())
+/// Whether a hook of a device has a pinned link.
+pub(super) fn is_pinned(links: &Path, index: u32, hook: Hook) -> bool {
+    pin(links, index, hook).exists()
 }
 
 /// The interface indices that have a pinned link.

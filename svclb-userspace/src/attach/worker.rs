@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use super::{
-    hooks::{Attached, Hooks, Mechanism, Pair, Programs},
+    hooks::{Attached, Hooks, Mechanism, Pair, Programs, Secured},
     network::Target,
 };
 use crate::{
@@ -24,6 +24,10 @@ use crate::{
 
 /// How long a command that failed waits for its next try.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long nothing must have happened before filters are replaced by links, which holds up
+/// everybody who changes devices: a new pod's are changed several times within this.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What the monitor wants done.
 #[derive(Debug)]
@@ -98,6 +102,7 @@ impl Worker {
             devices: pins.map("devices")?,
             failed: BTreeMap::new(),
             provisional: BTreeMap::new(),
+            quiet: false,
         };
         info!(?mechanism, "attaching to devices");
         let (commands, received) = mpsc::channel();
@@ -127,14 +132,22 @@ struct State {
     failed: BTreeMap<Key, Command>,
     /// Devices whose filters are to be replaced by links when nothing else is to be done.
     provisional: BTreeMap<u32, Target>,
+    /// Whether that has begun, and no command has come since.
+    quiet: bool,
 }
 
 impl State {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
             match commands.recv_timeout(self.patience()) {
-                Ok(command) => self.step(command),
-                Err(RecvTimeoutError::Timeout) => self.make_up(),
+                Ok(command) => {
+                    self.quiet = false;
+                    self.step(command);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.quiet = true;
+                    self.make_up();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -143,18 +156,25 @@ impl State {
     /// How long there is nothing to do but to wait for the next command.
     fn patience(&self) -> Duration {
         match (self.provisional.is_empty(), self.failed.is_empty()) {
-            (false, _) => Duration::ZERO,
+            (false, _) if self.quiet => Duration::ZERO,
+            (false, _) => QUIET,
             (true, false) => RETRY,
             (true, true) => Duration::MAX,
         }
     }
 
-    /// Does what has been put off: one device, so that the next command waits for no more.
+    /// Does what has been put off: one hook, so that the next command waits for no more.
     fn make_up(&mut self) {
         let Some((index, target)) = self.provisional.pop_first() else { return self.retry() };
-        if let Err(error) = self.hooks.secure(&target) {
-            warn!(error = format!("{error:#}"), "filters stay for now");
-            self.failed.insert(Key::Hooks(index), Command::Attach(target, None));
+        match self.hooks.secure(&target) {
+            Ok(Secured::All) => {}
+            Ok(Secured::Part) => {
+                self.provisional.insert(index, target);
+            }
+            Err(error) => {
+                warn!(error = format!("{error:#}"), "filters stay for now");
+                self.failed.insert(Key::Hooks(index), Command::Attach(target, None));
+            }
         }
     }
 
