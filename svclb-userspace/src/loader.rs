@@ -141,7 +141,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("MASQ_FIRST", options.masquerade_ports.start(), true)
         .override_global("MASQ_COUNT", &masquerade_count, true)
         .override_global("HASH_SEED", &options.hash_seed, true)
-        .override_global("AYA_LOG_LEVEL", &options.log_level, false);
+        .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));
     }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
 use clap::ValueEnum;
+use log::{Log, Metadata, Record};
+use tracing::{debug, error, info, trace, warn};
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
 use crate::events;
@@ -38,13 +40,17 @@ impl KernelLog {
     }
 }
 
+/// Target of the kernel programs' log lines. Their own level filters them.
+const KERNEL: &str = "bpf";
+
 /// Sends logs to standard error. `filter` is in the syntax of `RUST_LOG`.
 ///
 /// # Errors
 ///
 /// Fails if the filter cannot be parsed, or logs go somewhere already.
 pub fn init(format: LogFormat, filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("log filter {filter}"))?;
+    let all = format!("{filter},{KERNEL}=trace");
+    let filter = EnvFilter::try_new(all).with_context(|| format!("log filter {filter}"))?;
     let logs = fmt().with_env_filter(filter).with_writer(io::stderr);
     let set = match format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).finish().try_init(),
@@ -59,7 +65,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<()> {
 ///
 /// Fails if the programs have no log.
 pub fn kernel_log(ebpf: &mut Ebpf) -> Result<impl Future<Output = Result<()>> + use<>> {
-    let mut logger = EbpfLogger::init(ebpf).context("the kernel programs' log")?;
+    let mut logger =
+        EbpfLogger::init_with_logger(ebpf, Forward).context("the kernel programs' log")?;
     Ok(async move {
         let readiness = events::readiness(&logger)?;
         loop {
@@ -68,4 +75,26 @@ pub fn kernel_log(ebpf: &mut Ebpf) -> Result<impl Future<Output = Result<()>> + 
             logger.flush();
         }
     })
+}
+
+/// Hands log lines of the kernel programs to the agent's own log.
+struct Forward;
+
+impl Log for Forward {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let message = record.args();
+        match record.level() {
+            log::Level::Error => error!(target: KERNEL, "{message}"),
+            log::Level::Warn => warn!(target: KERNEL, "{message}"),
+            log::Level::Info => info!(target: KERNEL, "{message}"),
+            log::Level::Debug => debug!(target: KERNEL, "{message}"),
+            log::Level::Trace => trace!(target: KERNEL, "{message}"),
+        }
+    }
+
+    fn flush(&self) {}
 }

@@ -65,12 +65,14 @@ fn cgroup2() -> Finding {
     }
 }
 
+/// The shortest path, should there be several: the others are somebody's own.
 fn cgroup2_mount(mounts: &str) -> Option<&str> {
-    mounts.lines().find_map(|line| {
+    let paths = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ');
         let (path, kind) = (fields.nth(1)?, fields.next()?);
         (kind == "cgroup2").then_some(path)
-    })
+    });
+    paths.min_by_key(|path| path.len())
 }
 
 fn capabilities() -> Finding {
