@@ -80,12 +80,14 @@ pub fn opened(flow: &Facts) {
 
 #[inline(always)]
 fn each_counter(flow: &Facts, mut add: impl FnMut(&mut Traffic)) {
-    for counter in [maps::service_traffic(flow.service), maps::backend_traffic(flow.backend_id)] {
+    let mut to = |counter: Option<*mut Traffic>| {
         if let Some(traffic) = counter {
             // SAFETY: this CPU's own entry of a per-CPU array.
             add(unsafe { &mut *traffic });
         }
-    }
+    };
+    to(maps::service_traffic(flow.service));
+    to(maps::backend_traffic(flow.backend_id));
 }
 
 #[inline(never)]

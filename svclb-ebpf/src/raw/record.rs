@@ -81,7 +81,8 @@ impl<A: Address> Record<A> {
     #[inline(always)]
     pub fn glance(self) -> Option<&'static Facts> {
         // SAFETY: as above.
-        (self.generation() & 1 == 0).then(|| unsafe { &self.flow.as_ref().facts })
+        let facts = unsafe { &self.flow.as_ref().facts };
+        (self.generation() & 1 == 0).then_some(facts)
     }
 
     /// Takes the record, if no other CPU has it.
