@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     attach::Monitor,
-    source::{Batch, manifests::Manifests},
+    source::manifests::{Manifests, watch::Noticed},
     sweep,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct MainLoop {
 
 /// What has happened.
 enum Event {
-    Batch(Batch),
+    Noticed(Noticed),
     Addresses,
     Attached,
     Retry,
@@ -78,7 +78,9 @@ impl MainLoop {
     async fn next(&mut self) -> Result<Event> {
         let retry = self.programmer.retry_at();
         Ok(tokio::select! {
-            batch = self.source.next() => Event::Batch(batch.context("the source has ended")?),
+            noticed = self.source.next() => {
+                Event::Noticed(noticed.context("the source has ended")?)
+            }
             changed = self.addresses.changed() => {
                 changed.context("the netlink task has ended")?;
                 Event::Addresses
@@ -95,8 +97,8 @@ impl MainLoop {
 
     fn take(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Batch(batch) => {
-                if self.programmer.update(batch) {
+            Event::Noticed(noticed) => {
+                if self.programmer.update(noticed) {
                     self.ready.programmed()?;
                 }
             }

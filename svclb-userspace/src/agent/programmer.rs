@@ -12,10 +12,10 @@ use tracing::{debug, info, warn};
 use super::housekeeper::Scan;
 use crate::{
     pins::Pins,
-    plan::{Limits, kernel::KernelState},
+    plan::{Limits, LiveFlows, kernel::KernelState},
     problem::Problem,
     snapshot::Change,
-    source::Batch,
+    source::manifests::watch::Noticed,
     state::{self, Engine, Outcome},
     writer::{MapReader, maps::KernelMaps},
 };
@@ -29,6 +29,7 @@ pub(super) struct Programmer {
     addresses: BTreeSet<IpAddr>,
     addresses_written: bool,
     listed: bool,
+    unwatched_forgotten: bool,
     retry: Retry,
 }
 
@@ -51,6 +52,7 @@ impl Programmer {
             addresses: BTreeSet::new(),
             addresses_written: true,
             listed: false,
+            unwatched_forgotten: false,
             retry: Retry::default(),
         })
     }
@@ -61,16 +63,12 @@ impl Programmer {
     }
 
     /// Takes a change of the cluster in; whether the first list of Services is written.
-    pub(super) fn update(&mut self, batch: Batch) -> bool {
-        let learned = Instant::now();
+    pub(super) fn update(&mut self, (noticed, batch): Noticed) -> bool {
         report(&batch.problems);
         let first = !self.listed && batch.changes.contains(&Change::Listed);
-        let outcome = self.engine.apply(batch.changes, learned);
-        self.conclude(&outcome, if first { "adopted" } else { "services updated" }, learned);
-        if first {
-            self.listed = true;
-            self.forget_unwatched();
-        }
+        self.listed |= first;
+        let outcome = self.engine.apply(batch.changes, Instant::now());
+        self.conclude(&outcome, if first { "adopted" } else { "services updated" }, noticed);
         self.listed
     }
 
@@ -99,11 +97,13 @@ impl Programmer {
 
     /// Whether something waits for its last flow to end.
     pub(super) fn wants_scan(&self) -> bool {
-        self.engine.next_release().is_some_and(|at| at <= Instant::now())
+        let release = self.engine.next_release();
+        release.is_some_and(|at| at <= Instant::now()) || self.wants_to_forget()
     }
 
     /// Frees what no flow needs.
     pub(super) fn release(&mut self, (began, live): Scan) {
+        self.forget_unwatched(&live);
         let outcome = self.engine.release(began, &live);
         self.conclude(&outcome, "unused entries freed", began);
     }
@@ -118,19 +118,29 @@ impl Programmer {
         }
     }
 
-    /// A bit too many costs a packet a few look-ups, no more: it is not tried again.
-    fn forget_unwatched(&mut self) {
-        if let Err(error) = self.engine.writer().forget_unwatched() {
+    /// Once everything is watched that needs it, what an earlier agent has watched is forgotten,
+    /// unless a flow is left. A bit too many costs a packet a few look-ups, no more: a failure is
+    /// not tried again.
+    fn forget_unwatched(&mut self, live: &LiveFlows) {
+        if !self.wants_to_forget() {
+            return;
+        }
+        self.unwatched_forgotten = true;
+        if let Err(error) = self.engine.writer().forget_unwatched(&live.addresses) {
             warn!(error = chain(&error), "unused bits of the probe not cleared");
         }
     }
 
-    /// Tells what was done, and how long it took from the time something was learned to the last
-    /// write.
-    fn conclude(&mut self, outcome: &Outcome, what: &str, learned: Instant) {
+    fn wants_to_forget(&self) -> bool {
+        self.listed && self.engine.is_settled() && !self.unwatched_forgotten
+    }
+
+    /// Tells what was done, and how long it took from the time a change was noticed (for a file:
+    /// reported by the file system, the wait for more included) to the last write.
+    fn conclude(&mut self, outcome: &Outcome, what: &str, noticed: Instant) {
         report(&outcome.problems);
         let Outcome { services, operations, .. } = outcome;
-        let micros = learned.elapsed().as_micros();
+        let micros = noticed.elapsed().as_micros();
         if *operations > 0 || what == "adopted" {
             info!(services, operations, micros, "{what}");
         } else {

@@ -1,6 +1,9 @@
 //! The kernel's maps, opened from their pins.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+};
 
 use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
@@ -76,14 +79,15 @@ impl KernelMaps {
         Ok(())
     }
 
-    /// Clears the bits of the probe that an earlier agent has set and nobody has asked for since:
-    /// to be called once the first plan is written and the node's addresses are known.
+    /// Clears the bits of the probe that an earlier agent has set and nobody has asked for since,
+    /// but for those of `live`, which running flows refer to. To be called once the first plan is
+    /// written.
     ///
     /// # Errors
     ///
     /// Fails if the probe cannot be written.
-    pub fn forget_unwatched(&mut self) -> Result<(), WriteError> {
-        self.probe.forget_unwatched()
+    pub fn forget_unwatched(&mut self, live: &HashSet<IpAddr>) -> Result<(), WriteError> {
+        self.probe.forget_unwatched(live)
     }
 
     fn set_frontend(

@@ -1,6 +1,9 @@
 //! The map `addr_filter`: which addresses may concern svclb, and who still needs each bit.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use anyhow::{Context, Result};
 use aya::maps::{Array, MapData};
@@ -28,6 +31,11 @@ impl Bit {
             IpAddr::V6(ip) => filter::place(&V6::from(ip), interest),
         };
         Self { word, mask }
+    }
+
+    /// The bits of an address, whatever it is.
+    fn all(ip: IpAddr) -> [Self; 2] {
+        [Interest::Destination, Interest::Backend].map(|interest| Self::of(ip, interest))
     }
 }
 
@@ -57,14 +65,19 @@ impl Users {
         true
     }
 
-    /// The words with the bits of all users.
-    fn words(&self) -> HashMap<u32, u64> {
-        let mut words = HashMap::new();
-        for bit in self.0.keys() {
-            *words.entry(bit.word).or_default() |= bit.mask;
-        }
-        words
+    /// The bits that have users.
+    fn bits(&self) -> impl Iterator<Item = Bit> {
+        self.0.keys().copied()
     }
+}
+
+/// The words in which `bits` are set.
+fn words(bits: impl Iterator<Item = Bit>) -> HashMap<u32, u64> {
+    let mut words = HashMap::new();
+    for bit in bits {
+        *words.entry(bit.word).or_default() |= bit.mask;
+    }
+    words
 }
 
 /// The map and its users. The agent alone writes the map, so its words are kept here.
@@ -110,10 +123,12 @@ impl Probe {
         written
     }
 
-    pub(super) fn forget_unwatched(&mut self) -> Result<(), WriteError> {
-        let used = self.users.words();
+    /// Clears all bits but those of watched addresses and of `keep`.
+    pub(super) fn forget_unwatched(&mut self, keep: &HashSet<IpAddr>) -> Result<(), WriteError> {
+        let used = words(self.users.bits().chain(keep.iter().flat_map(|ip| Bit::all(*ip))));
         for word in 0..self.map.len() {
-            self.write(word, used.get(&word).copied().unwrap_or_default())?;
+            let kept = used.get(&word).copied().unwrap_or_default();
+            self.write(word, self.word(word) & kept)?;
         }
         Ok(())
     }
@@ -154,7 +169,7 @@ mod tests {
         assert!(!users.add(bit(1), ip(1)));
         assert!(users.remove(bit(1), ip(1)));
         assert!(!users.remove(bit(1), ip(1)));
-        assert!(users.words().is_empty());
+        assert_eq!(users.bits().count(), 0);
     }
 
     #[test]
@@ -167,7 +182,7 @@ mod tests {
         assert!(users.add(shared, ip(a)));
         assert!(!users.add(shared, ip(b)));
         assert!(!users.remove(shared, ip(a)));
-        assert_eq!(users.words(), HashMap::from([(shared.word, shared.mask)]));
+        assert_eq!(words(users.bits()), HashMap::from([(shared.word, shared.mask)]));
         assert!(users.remove(shared, ip(b)));
     }
 }

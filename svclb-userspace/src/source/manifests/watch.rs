@@ -40,10 +40,13 @@ pub struct Options {
 /// A folder of manifests that is being followed, until the value is dropped.
 #[derive(Debug)]
 pub struct Manifests {
-    batches: batches::Receiver<Batch>,
+    batches: batches::Receiver<Noticed>,
     wake: mpsc::Sender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// A batch, and when the file system reported the first of its changes.
+pub type Noticed = (Instant, Batch);
 
 /// Why the thread wakes up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +80,7 @@ impl Manifests {
 
     /// The next batch; `None` only if the thread has died. Nothing is lost if the future is
     /// dropped.
-    pub async fn next(&mut self) -> Option<Batch> {
+    pub async fn next(&mut self) -> Option<Noticed> {
         self.batches.recv().await
     }
 }
@@ -118,20 +121,22 @@ struct Follower {
     /// What was wrong with the folder itself, so that it is said once.
     complaint: Option<String>,
     wakes: mpsc::Receiver<Wake>,
-    batches: batches::Sender<Batch>,
+    batches: batches::Sender<Noticed>,
 }
 
 impl Follower {
     fn run(mut self) {
+        let mut noticed = Instant::now();
         loop {
             // Armed before it is read: what changes in between is reported.
             let armed = self.watches.arm();
             let batch = self.read();
-            if !batch.is_empty() && self.batches.blocking_send(batch).is_err() {
+            if !batch.is_empty() && self.batches.blocking_send((noticed, batch)).is_err() {
                 return;
             }
-            if self.wait(armed) == Wake::Stop {
-                return;
+            match self.wait(armed) {
+                Some(at) => noticed = at,
+                None => return,
             }
         }
     }
@@ -161,18 +166,20 @@ impl Follower {
         Batch { changes: Vec::new(), problems: vec![Problem::new("", "", message)] }
     }
 
-    /// Waits for a change, and then until the folder is quiet.
-    fn wait(&self, armed: bool) -> Wake {
+    /// Waits for a change, and then until the folder is quiet. When it came; `None` to stop.
+    fn wait(&self, armed: bool) -> Option<Instant> {
         let first = if armed {
             self.wakes.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             self.wakes.recv_timeout(POLL)
         };
-        match first {
+        let noticed = Instant::now();
+        let wake = match first {
             Ok(Wake::Changed) => self.settle(),
             Err(RecvTimeoutError::Timeout) => Wake::Changed,
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => Wake::Stop,
-        }
+        };
+        (wake == Wake::Changed).then_some(noticed)
     }
 
     fn settle(&self) -> Wake {
