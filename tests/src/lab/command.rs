@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 ///
 /// # Errors
 /// The program is missing or fails; the message holds its standard error.
-pub(super) fn run(program: &str, args: &[&str], input: &str) -> Result<String> {
+pub fn run(program: &str, args: &[&str], input: &str) -> Result<String> {
     let output = feed(Command::new(program).args(args), input)
         .with_context(|| format!("{program}: cannot be run; is its package installed?"))?;
     if !output.status.success() {

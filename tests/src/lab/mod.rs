@@ -37,7 +37,7 @@
 pub mod address;
 mod agent;
 mod client;
-mod command;
+pub mod command;
 mod foreign;
 mod hostile;
 pub mod manifests;

@@ -35,12 +35,23 @@ pub struct Load {
     pub requests: u32,
     /// New connections a second, at most; none for as many as go.
     pub rate: Option<u32>,
+    /// The source of the first connection; each further one takes the next port. None leaves the
+    /// choice to the kernel, which slows down as its ports wait out their last connection.
+    pub source: Option<SocketAddr>,
 }
 
 impl Load {
     /// `connections` HTTP connections with one request each, 16 at a time.
     pub fn http(dst: SocketAddr, connections: u64) -> Self {
-        Self { dst, udp: false, connections, concurrency: 16, requests: 1, rate: None }
+        Self {
+            dst,
+            udp: false,
+            connections,
+            concurrency: 16,
+            requests: 1,
+            rate: None,
+            source: None,
+        }
     }
 
     /// HTTP connections of `requests` requests each, four at a time, until stopped.
@@ -65,6 +76,13 @@ impl Load {
         let shared = control.clone();
         let thread = netns.run(|| Ok(thread::spawn(move || self.run_until(&shared))))?;
         Ok(Running { control, thread })
+    }
+
+    fn source_of(&self, number: u64) -> Option<SocketAddr> {
+        let source = self.source?;
+        let above = u64::from(u16::MAX - source.port()) + 1;
+        let port = u64::from(source.port()) + number % above;
+        Some((source.ip(), u16::try_from(port).unwrap_or(source.port())).into())
     }
 
     fn run_until(&self, control: &Arc<Control>) -> Result<Report> {
@@ -129,13 +147,14 @@ struct Shared {
 }
 
 impl Shared {
-    /// Whether this worker may open one more connection, once its time has come.
-    async fn next(&self) -> bool {
+    /// The number of the connection that a worker may open, once its time has come.
+    async fn next(&self) -> Option<u64> {
         if let Some(pace) = &self.pace {
             pace.lock().await.tick().await;
         }
-        !self.control.stop.load(Ordering::Relaxed)
-            && self.started.fetch_add(1, Ordering::Relaxed) < self.load.connections
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let goes_on = !self.control.stop.load(Ordering::Relaxed);
+        (goes_on && number < self.load.connections).then_some(number)
     }
 }
 
@@ -147,11 +166,12 @@ fn pace(rate: u32) -> Interval {
 
 async fn work(shared: Arc<Shared>) -> Report {
     let mut report = Report::default();
-    while shared.next().await {
+    while let Some(number) = shared.next().await {
+        let source = shared.load.source_of(number);
         let one = if shared.load.udp {
-            datagrams(&shared.load, &mut report).await
+            datagrams(&shared.load, source, &mut report).await
         } else {
-            connection(&shared.load, &mut report).await
+            connection(&shared.load, source, &mut report).await
         };
         if let Err(error) = one {
             report.failed(&error);
@@ -161,9 +181,9 @@ async fn work(shared: Arc<Shared>) -> Report {
     report
 }
 
-async fn connection(load: &Load, report: &mut Report) -> Result<()> {
+async fn connection(load: &Load, source: Option<SocketAddr>, report: &mut Report) -> Result<()> {
     let mut start = Instant::now();
-    let mut connection = Connection::open(load.dst, None).await?;
+    let mut connection = Connection::open(load.dst, source).await?;
     for i in 0..load.requests {
         let answer = connection.who().await.with_context(|| format!("request {}", i + 1))?;
         report.answered(start.elapsed());
@@ -175,10 +195,10 @@ async fn connection(load: &Load, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn datagrams(load: &Load, report: &mut Report) -> Result<()> {
+async fn datagrams(load: &Load, source: Option<SocketAddr>, report: &mut Report) -> Result<()> {
     let load = *load;
     let asked = tokio::task::spawn_blocking(move || {
-        let mut client = udp::Client::new(load.dst, None)?;
+        let mut client = udp::Client::new(load.dst, source)?;
         let mut answers = Vec::new();
         for _ in 0..load.requests {
             let start = Instant::now();

@@ -1,14 +1,11 @@
 //! How svclb comes, stays and goes.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use svclb_tests::{
-    lab::{Family, Node, SOON, wait_for},
+    lab::{Family, Node, SOON, command, wait_for},
     traffic::{block_on, http, http::Connection},
 };
 
@@ -27,22 +24,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::once("unload_leaves_nothing", unload),
 ];
 
+const HOOKS: [TcAttachType; 2] = [TcAttachType::Ingress, TcAttachType::Egress];
+
 /// How long an announced device may be without its hooks. The target is 20 ms at the 99th
 /// percentile on an idle machine; tests run on busy ones.
 const ATTACHED_WITHIN: Duration = Duration::from_millis(500);
 
 fn new_devices(world: &mut World) -> Result<()> {
     const DEVICES: usize = 50;
-    let node = world.lab.node(1).netns();
+    let node = world.lab.node(1);
     let mut taken = Vec::new();
     for i in 0..DEVICES {
-        node.ip(format!("link add late{i} type veth peer name later{i}"))?;
-        let start = Instant::now();
-        let what = format!("hooks on late{i}");
-        let hooked = || [format!("late{i}"), format!("later{i}")].iter().all(|d| has_hooks(d));
-        node.run(|| wait_for(&what, SOON, || hooked().then_some(())))?;
-        taken.push(start.elapsed());
-        node.ip(format!("link del late{i}"))?;
+        let name = format!("late{i}");
+        node.netns().ip(format!("link add {name} type veth peer name later{i}"))?;
+        let what = format!("the agent to report {name}");
+        taken.push(wait_for(&what, SOON, || attached_after(&node.agent_log(4), &name))?);
+        for hook in HOOKS {
+            ensure!(hooks(node, &name, hook)? > 0, "nothing at {hook:?} of {name}");
+        }
+        node.netns().ip(format!("link del {name}"))?;
     }
     taken.sort_unstable();
     let (median, worst) = (taken[DEVICES / 2], taken[DEVICES - 1]);
@@ -51,16 +51,24 @@ fn new_devices(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Whether a device of this thread's namespace has a program of svclb's at both hooks.
-fn has_hooks(device: &str) -> bool {
-    [TcAttachType::Ingress, TcAttachType::Egress].into_iter().all(|hook| programs(device, hook) > 0)
+/// What the agent says about the time from a device's announcement to both hooks.
+fn attached_after(log: &str, device: &str) -> Option<Duration> {
+    let attached = format!("device attached name=\"{device}\"");
+    let line = log.lines().find(|line| line.contains(&attached))?;
+    let micros = line.split_once("micros=")?.1.split(' ').next()?;
+    micros.parse().ok().map(Duration::from_micros)
 }
 
-/// How many programs of svclb's are at a hook.
-fn programs(device: &str, hook: TcAttachType) -> usize {
-    let Ok((_, programs)) = SchedClassifier::query_tcx(device, hook) else { return 0 };
-    let own = |name: Option<&str>| name.is_some_and(|name| name.contains("gress"));
-    programs.iter().filter(|program| own(program.name_as_str())).count()
+/// How many programs of svclb's are at a hook, by TCX or by clsact.
+fn hooks(node: &Node, device: &str, hook: TcAttachType) -> Result<usize> {
+    let direction = if hook == TcAttachType::Ingress { "ingress" } else { "egress" };
+    node.netns().run(|| {
+        let (_, tcx) = SchedClassifier::query_tcx(device, hook).context("TCX programs")?;
+        let own = |name: Option<&str>| name.is_some_and(|name| name.contains("gress_"));
+        let tcx = tcx.iter().filter(|program| own(program.name_as_str())).count();
+        let clsact = command::run("tc", &["filter", "show", "dev", device, direction], "")?;
+        Ok(tcx + clsact.matches("gress_").count())
+    })
 }
 
 fn first_connection(world: &mut World, family: Family) -> Result<()> {
@@ -121,12 +129,15 @@ fn unload(world: &mut World) -> Result<()> {
 }
 
 fn nothing_left(node: &Node) -> Result<()> {
-    let pinned = fs::read_dir(node.bpffs()).context("bpffs")?.count();
-    ensure!(pinned == 0, "{}: {pinned} entries left in bpffs", node.name);
+    // A bpffs shows two files of its own.
+    let pinned = fs::read_dir(node.bpffs()).context("bpffs")?.flatten().map(|e| e.file_name());
+    let pinned: Vec<_> =
+        pinned.filter(|name| !name.to_string_lossy().ends_with(".debug")).collect();
+    ensure!(pinned.is_empty(), "{}: left in bpffs: {pinned:?}", node.name);
     for device in node.netns().devices()? {
-        for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-            let left = node.netns().run(|| Ok(programs(&device, hook)))?;
-            ensure!(left == 0, "{}: {device} still has {left} programs", node.name);
+        for hook in HOOKS {
+            let left = hooks(node, &device, hook)?;
+            ensure!(left == 0, "{}: {left} programs left at {hook:?} of {device}", node.name);
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Many connections: fair shares, short lives, and changes while they run.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::TcpStream, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::{Family, SOON, wait_for},
+    lab::{Agent, Family, Node, SOON, wait_for},
     traffic::{http, load::Load},
 };
 
@@ -16,9 +16,13 @@ use crate::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("shares_are_fair", shares_are_fair),
-    Scenario::per_family("short_connections_from_one_client", short_connections),
+    Scenario::per_family("short_connections_from_one_client", short_connections)
+        .only(|preset| preset.hostile.is_none()),
     Scenario::per_family("endpoints_change_under_load", endpoints_change),
     Scenario::once("agent_killed_under_load", agent_killed),
+    // A hostile node's own rules masquerade first, with all the ports that netfilter has.
+    Scenario::per_family("full_masquerade_range", full_masquerade_range)
+        .only(|preset| preset.hostile.is_none()),
 ];
 
 /// The chi-square of three degrees of freedom that a fair choice exceeds once in a million runs.
@@ -35,8 +39,12 @@ fn shares_are_fair(world: &mut World, family: Family) -> Result<()> {
 
 /// Every connection takes a masquerade port towards the same endpoint.
 fn short_connections(world: &mut World, family: Family) -> Result<()> {
-    let load = Load::http(FAR.at(world.lab.node(1), family), 20_000);
-    world.lab.external().netns().run(|| load.run())?.must_be_clean()
+    let (client, dst) = (world.lab.external(), FAR.at(world.lab.node(1), family));
+    let source = Some(client.ip.socket(family, 12_000));
+    let load = Load { source, ..Load::http(dst, 20_000) };
+    let report = client.netns().run(|| load.run())?;
+    println!("{}: 20,000 short connections: {:?}", world.lab.preset, report.latency);
+    report.must_be_clean()
 }
 
 fn endpoints_change(world: &mut World, family: Family) -> Result<()> {
@@ -97,4 +105,34 @@ fn agent_killed(world: &mut World) -> Result<()> {
     world.agents.insert(0, agent);
     loads.iter().try_for_each(|load| load.wait_for_more(200)).context("with the next agent")?;
     loads.into_iter().try_for_each(|load| load.stop()?.must_be_clean())
+}
+
+/// With every port towards an endpoint in use, one more client is counted and waits; when a
+/// connection ends, its port serves again.
+fn full_masquerade_range(world: &mut World, family: Family) -> Result<()> {
+    const PORTS: &str = "29900-29999";
+    world.agents.remove(0).terminate()?;
+    let agent =
+        Agent::start(world.lab.node(1), world.manifests.folder(), &["--masquerade-ports", PORTS])?;
+    let full = world.lab.external().netns().run(|| fill(world.lab.node(1), family));
+    agent.terminate()?;
+    let agent = world.start_agent(1)?;
+    world.agents.insert(0, agent);
+    full
+}
+
+fn fill(node: &Node, family: Family) -> Result<()> {
+    const REFUSED_AFTER: Duration = Duration::from_millis(300);
+    let dst = FAR.at(node, family);
+    let before = node.outcome("masq_ports_full")?;
+    let open = || TcpStream::connect_timeout(&dst, SOON);
+    let mut held = (0..100).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+    ensure!(TcpStream::connect_timeout(&dst, REFUSED_AFTER).is_err(), "101 ports out of 100");
+    ensure!(node.outcome("masq_ports_full")? > before, "a full range is not counted");
+    held.pop();
+    // A lost SYN is sent again only after a second: ask anew.
+    wait_for("a port to serve again", SOON, || {
+        TcpStream::connect_timeout(&dst, REFUSED_AFTER).ok()
+    })?;
+    Ok(())
 }

@@ -58,7 +58,8 @@ fn main() -> Result<()> {
 
 fn report(target: &Target, udp: bool) -> Result<()> {
     let Target { to, connections, concurrency, requests, rate } = *target;
-    let report = Load { dst: to, udp, connections, concurrency, requests, rate }.run()?;
+    let report =
+        Load { dst: to, udp, connections, concurrency, requests, rate, source: None }.run()?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
 }
