@@ -1,11 +1,11 @@
 //! Loads the kernel programs, on top of the maps that are already pinned.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{ProgramError, ProgramInfo, SchedClassifier},
+    programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
 };
 use svclb_common::{flow::Timeouts, layout};
 use tracing::{info, warn};
@@ -149,9 +149,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         loader.map_max_entries(name, *entries);
     }
     let mut ebpf = loader.load(OBJECT).context("load the maps")?;
-    for name in program::ALL {
-        classifier(&mut ebpf, name)?.load().with_context(|| format!("load program {name}"))?;
-    }
+    verify(&mut ebpf)?;
     let took = started.elapsed();
     info!(took_ms = took.as_millis(), flow_slots, "kernel programs loaded");
     Ok(Loaded { ebpf, took, entries })
@@ -183,6 +181,27 @@ impl Loaded {
         };
         clone().with_context(|| format!("program {name}"))
     }
+}
+
+/// Loads the programs side by side: the verifier takes a CPU for each.
+fn verify(ebpf: &mut Ebpf) -> Result<()> {
+    thread::scope(|scope| {
+        let load = |(name, program): (&str, &mut Program)| {
+            let classifier: &mut SchedClassifier =
+                program.try_into().with_context(|| format!("program {name} is no classifier"))?;
+            classifier.load().with_context(|| format!("load program {name}"))
+        };
+        let verified: Vec<_> = ebpf
+            .programs_mut()
+            .map(|(name, program)| {
+                let name = name.to_owned();
+                scope.spawn(move || load((&name, program)))
+            })
+            .collect();
+        verified.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
 }
 
 fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
