@@ -7,6 +7,7 @@
 //! every few seconds: Housekeeper: sweep, scan of the flows  (a blocking task)
 //! ```
 
+mod backoff;
 mod housekeeper;
 mod main_loop;
 mod programmer;

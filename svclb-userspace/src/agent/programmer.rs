@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use tracing::{debug, info, warn};
 
-use super::housekeeper::Scan;
+use super::{backoff::Backoff, housekeeper::Scan};
 use crate::{
     pins::Pins,
     plan::{Limits, LiveFlows, kernel::KernelState},
@@ -23,6 +23,13 @@ use crate::{
 /// How long a removed entry stays at least. A packet is through the programs within microseconds.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How soon, and then how seldom, failed operations are tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// How often the flow table is read while flows keep alive what is no longer wanted. Reading takes
+/// a system call a record.
+const SCAN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
 /// The engine over the pinned maps.
 pub(super) struct Programmer {
     engine: Engine<KernelMaps>,
@@ -30,7 +37,8 @@ pub(super) struct Programmer {
     addresses_written: bool,
     listed: bool,
     unwatched_forgotten: bool,
-    retry: Retry,
+    retry: Backoff,
+    scan: Backoff,
 }
 
 impl Programmer {
@@ -53,7 +61,8 @@ impl Programmer {
             addresses_written: true,
             listed: false,
             unwatched_forgotten: false,
-            retry: Retry::default(),
+            retry: Backoff::new(RETRY.0, RETRY.1),
+            scan: Backoff::new(SCAN.0, SCAN.1),
         })
     }
 
@@ -84,7 +93,7 @@ impl Programmer {
 
     /// When to write again what could not be written.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry.at
+        self.retry.at()
     }
 
     /// Writes again what could not be written.
@@ -97,8 +106,10 @@ impl Programmer {
 
     /// Whether something waits for its last flow to end.
     pub(super) fn wants_scan(&self) -> bool {
-        let release = self.engine.next_release();
-        release.is_some_and(|at| at <= Instant::now()) || self.wants_to_forget()
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        let not_before = self.scan.at();
+        let release = due(self.engine.next_release()) && (not_before.is_none() || due(not_before));
+        release || self.wants_to_forget()
     }
 
     /// Frees what no flow needs.
@@ -106,6 +117,9 @@ impl Programmer {
         self.forget_unwatched(&live);
         let outcome = self.engine.release(began, &live);
         self.conclude(&outcome, "unused entries freed", began);
+        if outcome.operations == 0 {
+            self.scan.failed(Instant::now());
+        }
     }
 
     fn write_addresses(&mut self) {
@@ -143,11 +157,16 @@ impl Programmer {
         let micros = noticed.elapsed().as_micros();
         if *operations > 0 || what == "adopted" {
             info!(services, operations, micros, "{what}");
+            // What was replaced or freed has left something to free, or may let more go.
+            self.scan.reset();
         } else {
             debug!(services, operations, micros, "{what}");
         }
-        let settled = self.engine.is_settled() && self.addresses_written;
-        self.retry.follow(settled, Instant::now());
+        if self.engine.is_settled() && self.addresses_written {
+            self.retry.reset();
+        } else {
+            self.retry.failed(Instant::now());
+        }
     }
 }
 
@@ -160,58 +179,4 @@ fn report(problems: &[Problem]) {
 fn chain(error: &dyn std::error::Error) -> String {
     let source = error.source().map(|source| format!(": {}", chain(source)));
     format!("{error}{}", source.unwrap_or_default())
-}
-
-/// Waits twice as long after each failure.
-#[derive(Debug, Default)]
-struct Retry {
-    at: Option<Instant>,
-    wait: Duration,
-}
-
-impl Retry {
-    const FIRST: Duration = Duration::from_millis(100);
-    const LAST: Duration = Duration::from_secs(10);
-
-    fn follow(&mut self, settled: bool, now: Instant) {
-        if settled {
-            *self = Self::default();
-            return;
-        }
-        // A failure of something else does not put the retry off.
-        if self.at.is_none_or(|at| at <= now) {
-            self.wait = (self.wait * 2).clamp(Self::FIRST, Self::LAST);
-            self.at = Some(now + self.wait);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_retry_waits_longer_each_time_up_to_a_limit() {
-        let mut retry = Retry::default();
-        let mut now = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            retry.follow(false, now);
-            let at = retry.at.expect("unsettled");
-            waits.push((at - now).as_millis());
-            now = at;
-        }
-        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        retry.follow(true, now);
-        assert_eq!(retry.at, None);
-    }
-
-    #[test]
-    fn more_failures_do_not_put_a_retry_off() {
-        let (mut retry, now) = (Retry::default(), Instant::now());
-        retry.follow(false, now);
-        let first = retry.at;
-        retry.follow(false, now + Duration::from_millis(50));
-        assert_eq!(retry.at, first);
-    }
 }

@@ -21,4 +21,5 @@ mod worker;
 
 pub use hooks::{Mechanism, detach_all};
 pub use monitor::Monitor;
+pub use netlink::is_supported;
 pub use worker::Worker;

@@ -19,7 +19,7 @@ use rtnetlink::{
 use svclb_common::frontend::Device;
 use tokio::{
     sync::{oneshot, watch},
-    time::{MissedTickBehavior, interval_at},
+    time::{MissedTickBehavior, interval},
 };
 use tracing::warn;
 
@@ -31,6 +31,9 @@ use super::{
 
 /// How often everything is read anew, so that what others have detached is attached again.
 const RESYNC: Duration = Duration::from_secs(60);
+
+/// How long a failed reading waits for its next try.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Bytes of the socket's buffer: announcements of a thousand devices that come at once. The kernel
 /// grants no more than its `rmem_max`; what does not fit is noticed and read anew.
@@ -105,32 +108,39 @@ impl Monitor {
     ///
     /// Returns only when the netlink socket fails.
     pub async fn run(mut self) -> Result<()> {
-        let mut resync = interval_at(tokio::time::Instant::now() + RESYNC, RESYNC);
+        let mut resync = interval(RESYNC);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is now, and everything has just been read.
+        resync.reset();
         loop {
-            tokio::select! {
+            let stale = tokio::select! {
                 message = self.messages.next() => {
                     let message = message.context("the netlink socket was closed")?;
-                    self.receive(message.payload).await?;
+                    self.receive(message.payload)
                 }
-                _ = resync.tick() => self.resync().await?,
+                _ = resync.tick() => true,
+            };
+            if stale && let Err(error) = self.resync().await {
+                warn!(error = format!("{error:#}"), "devices not read, will retry");
+                resync.reset_after(RETRY);
             }
         }
     }
 
-    async fn receive(&mut self, payload: NetlinkPayload<RouteNetlinkMessage>) -> Result<()> {
+    /// Takes a message; whether others were lost.
+    fn receive(&mut self, payload: NetlinkPayload<RouteNetlinkMessage>) -> bool {
         match payload {
             NetlinkPayload::InnerMessage(message) => {
                 if let Some(event) = netlink::event(&message) {
                     self.follow(event, Instant::now());
                 }
-                Ok(())
+                false
             }
             NetlinkPayload::Overrun(_) => {
                 warn!("announcements were lost, devices are read anew");
-                self.resync().await
+                true
             }
-            _ => Ok(()),
+            _ => false,
         }
     }
 

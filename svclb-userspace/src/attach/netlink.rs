@@ -72,6 +72,11 @@ fn layer(kind: LinkLayerType) -> Layer {
     }
 }
 
+/// Whether packets of devices of this kind can be balanced; loopback's need not be.
+pub fn is_supported(kind: LinkLayerType) -> bool {
+    !matches!(layer(kind), Layer::Other(_))
+}
+
 fn bridge(message: &LinkMessage) -> u32 {
     let mut is_port = false;
     let mut controller = 0;

@@ -5,8 +5,9 @@ use aya::programs::loaded_programs;
 use futures_util::TryStreamExt;
 use rtnetlink::{
     new_connection,
-    packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+    packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
 };
+use svclb::attach::is_supported;
 
 use super::{Finding, Grade};
 
@@ -15,6 +16,7 @@ use super::{Finding, Grade};
 struct Device {
     name: String,
     kind: Option<InfoKind>,
+    layer: LinkLayerType,
 }
 
 pub(super) fn findings() -> Vec<Finding> {
@@ -28,6 +30,9 @@ pub(super) fn findings() -> Vec<Finding> {
 
 fn judge(devices: &[Device]) -> Vec<Finding> {
     vec![
+        absent("link layers", devices, "svclb cannot parse their packets", |device| {
+            !is_supported(device.layer)
+        }),
         absent("VRFs", devices, "overlapping addresses are not told apart", |device| {
             device.kind == Some(InfoKind::Vrf)
         }),
@@ -84,7 +89,7 @@ fn device(link: &LinkMessage) -> Device {
             _ => {}
         }
     }
-    Device { name, kind }
+    Device { name, kind, layer: link.header.link_layer_type }
 }
 
 /// CNIs whose programs may carry packets past a device's egress hook.
@@ -124,13 +129,14 @@ mod tests {
     use super::*;
 
     fn device(name: &str, kind: Option<InfoKind>) -> Device {
-        Device { name: name.to_owned(), kind }
+        Device { name: name.to_owned(), kind, layer: LinkLayerType::Ether }
     }
 
     #[test]
     fn what_is_not_covered_is_named() {
         let devices = [
             device("eth0", None),
+            Device { layer: LinkLayerType::Infiniband, ..device("ib0", None) },
             device("red", Some(InfoKind::Vrf)),
             device("mv0", Some(InfoKind::MacVlan)),
             device("iv0", Some(InfoKind::IpVlan)),
@@ -142,7 +148,7 @@ mod tests {
             .iter()
             .map(|finding| finding.detail.split(':').next().unwrap_or_default())
             .collect();
-        assert_eq!(details, ["red", "mv0, iv0", "kube-ipvs0", "nodelocaldns"]);
+        assert_eq!(details, ["ib0", "red", "mv0, iv0", "kube-ipvs0", "nodelocaldns"]);
         assert!(findings.iter().all(|finding| finding.result == Grade::Warning));
     }
 
