@@ -7,7 +7,7 @@ use crate::{build_ebpf, shell};
 /// How to build.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Optimise
+    /// Only `svclb`, optimised
     #[arg(long)]
     pub(crate) release: bool,
 }
@@ -20,9 +20,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     build_ebpf::run()?;
     shell::say("building svclb");
     let mut cargo = shell::cargo("build");
-    cargo.args(["--package", "svclb-userspace"]).args(shell::locked());
+    cargo.args(shell::locked());
     if options.release {
-        cargo.arg("--release");
+        return shell::run(cargo.args(["--package", "svclb-userspace", "--release"]));
     }
-    shell::run(&mut cargo)
+    // The whole workspace, as clippy and the tests will: with fewer packages, cargo would choose
+    // other features of their dependencies, and build those twice.
+    shell::run(cargo.args(["--workspace", "--bins"]))
 }

@@ -1,10 +1,6 @@
 //! `cargo xtask build-ebpf`: the kernel programs, as one object file.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process,
-};
+use std::{fs, path::Path, process};
 
 use anyhow::{Context, Result};
 
@@ -14,13 +10,13 @@ use crate::{
     toolchain::{self, TARGET},
 };
 
-/// Builds the object file and returns its path. The file is only touched when the programs were
+/// Builds the object file. It is only touched when the programs were
 /// linked anew, so that what embeds it is not built again in vain, and is never older than the
 /// sources.
 ///
 /// # Errors
 /// If there is no toolchain or the build fails, with the compiler's output above.
-pub(crate) fn run() -> Result<PathBuf> {
+pub(crate) fn run() -> Result<()> {
     let toolchain = toolchain::find()?;
     say(&format!("building the kernel programs with {}", toolchain.compiler.rustc.display()));
     shell::run(toolchain.cargo("build").args(["--release"]).args(shell::locked()))?;
@@ -32,7 +28,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     if is_newer(&built, &path) || fs::read(&path).ok().as_ref() != Some(&object) {
         replace(&path, &object)?;
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Whether cargo linked anew since the object file was written.

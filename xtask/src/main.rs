@@ -34,7 +34,7 @@ enum Verb {
     Setup,
     /// Build the kernel programs into target/ebpf/svclb.o
     BuildEbpf,
-    /// Build the kernel programs and the binary `svclb`
+    /// Build the kernel programs, `svclb` and the programs of the lab
     Build(build::Options),
     /// Show svclb at work in a cluster's network on this machine, in about a minute
     Demo(demo::Options),
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Setup => setup::run(),
-        Verb::BuildEbpf => build_ebpf::run().map(drop),
+        Verb::BuildEbpf => build_ebpf::run(),
         Verb::Build(options) => build::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Verifier(options) => verifier::run(&options),

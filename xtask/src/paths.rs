@@ -15,13 +15,23 @@ pub(crate) fn ebpf_crate() -> PathBuf {
     workspace().join("svclb-ebpf")
 }
 
-/// The folder of everything that is built for the kernel, in cargo's own for the workspace.
+/// The folder of everything that is built for the kernel.
 pub(crate) fn ebpf_target() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| workspace().join("target")).join("ebpf")
+    target().join("ebpf")
+}
+
+/// A program of the workspace, as `cargo xtask build` leaves it.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    target().join("debug").join(name)
 }
 
 /// The object file that `svclb-userspace` embeds.
 pub(crate) fn ebpf_object() -> PathBuf {
     ebpf_target().join("svclb.o")
+}
+
+/// Cargo's folder for the workspace.
+fn target() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| workspace().join("target"))
 }

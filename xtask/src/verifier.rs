@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{build_ebpf, paths, shell};
+use crate::{build, paths, shell};
 
 /// What to do with what was measured.
 #[derive(clap::Args)]
@@ -17,14 +17,10 @@ pub(crate) struct Options {
 /// # Errors
 /// If they cannot be built or the kernel refuses one.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let object = build_ebpf::run()?;
-    let mut cargo = shell::cargo("run");
+    build::run(&build::Options { release: false })?;
+    let mut verifier = shell::command(paths::binary("verifier"));
     // An error's own words say enough.
-    cargo.env("RUST_LIB_BACKTRACE", "0");
-    cargo.args(["--quiet", "--package", "svclb-tests", "--bin", "verifier", "--"]);
-    cargo.arg(object).arg(paths::workspace().join("docs/verifier.md"));
-    if options.save {
-        cargo.arg("--save");
-    }
-    shell::run(&mut cargo)
+    verifier.env("RUST_LIB_BACKTRACE", "0");
+    verifier.arg(paths::ebpf_object()).arg(paths::workspace().join("docs/verifier.md"));
+    shell::run(verifier.args(options.save.then_some("--save")))
 }
