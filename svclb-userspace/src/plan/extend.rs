@@ -45,7 +45,7 @@ impl Ledger {
         for (address, flags) in &desired.frontends {
             self.open(&mut entry, *address, *flags);
         }
-        let operations = additions(owner, &entry, &backends, kernel);
+        let operations = additions(desired, &entry, &backends, kernel);
         self.entries.insert(owner.clone(), entry);
         operations
     }
@@ -119,13 +119,14 @@ pub(super) fn watch_backend(watches: &mut Watches, address: SocketAddr) {
     watches.add(address.ip(), Interest::Backend);
 }
 
-/// What the kernel lacks of `entry`.
+/// What the kernel lacks of `desired`, by the ids and slots of `entry`.
 fn additions(
-    owner: &ServicePort,
+    desired: &DesiredPort,
     entry: &Entry,
     backends: &[DesiredBackend],
     kernel: &KernelState,
 ) -> Vec<Operation> {
+    let DesiredPort { owner, frontends, .. } = desired;
     let mut operations = Vec::new();
     let named = kernel.names.get(&entry.id);
     if named.is_none_or(|(known, port)| known != owner || *port != entry.port) {
@@ -139,7 +140,7 @@ fn additions(
         }
     }
     operations.extend(switch(entry, kernel));
-    for (address, flags) in &entry.frontends {
+    for (address, flags) in frontends {
         let value = Frontend { service: entry.id, flags: *flags };
         if kernel.frontends.get(address) != Some(&value) {
             operations.push(Operation::SetFrontend(*address, value));

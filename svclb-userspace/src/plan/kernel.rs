@@ -73,6 +73,15 @@ impl KernelState {
             .map(|index| self.slots.get(&index).copied().unwrap_or_default())
     }
 
+    /// Follows one operation that failed: slots may have been written in part.
+    pub fn forget(&mut self, operation: &Operation) {
+        if let Operation::SetSlots(first, slots) = operation {
+            for (index, _) in (*first..).zip(slots) {
+                self.slots.remove(&index);
+            }
+        }
+    }
+
     /// Follows one operation.
     pub fn apply(&mut self, operation: &Operation) {
         match operation {

@@ -153,12 +153,15 @@ impl Ledger {
             };
             steps.push(Step { owner: work.owner().clone(), additions, removals: Vec::new() });
         }
+        for work in work {
+            match work {
+                Work::Set(desired) => self.trim(&desired.owner, Some(desired), now),
+                Work::Remove(owner) => self.trim(owner, None, now),
+            }
+        }
         // Only now is it known which frontends have found another owner.
-        for (work, step) in work.iter().zip(&mut steps) {
-            step.removals = match work {
-                Work::Set(desired) => self.trim(&desired.owner, Some(desired), kernel, now),
-                Work::Remove(owner) => self.trim(owner, None, kernel, now),
-            };
+        for step in &mut steps {
+            step.removals = self.removals(&step.owner, kernel);
         }
         steps.retain(|step| !step.additions.is_empty() || !step.removals.is_empty());
         plan.watches = self.watches.pending();
@@ -172,25 +175,19 @@ impl Ledger {
         self.watches.confirm(watches);
     }
 
-    /// The service ports of a Service that are not retired.
+    /// The service ports of a Service that have anything, the retired ones included: their
+    /// removal may not be written yet.
     pub fn owners(&self, key: &ObjectKey) -> impl Iterator<Item = &ServicePort> {
-        let first = first_owner(key);
         let same = move |owner: &ServicePort| {
             *owner.namespace == *key.namespace && *owner.name == *key.name
         };
-        self.entries
-            .range(first..)
-            .take_while(move |(owner, _)| same(owner))
-            .filter(|(_, entry)| entry.retired.is_none())
-            .map(|(owner, _)| owner)
+        let owners = self.entries.range(first_owner(key)..).map(|(owner, _)| owner);
+        owners.take_while(move |owner| same(owner))
     }
 
-    /// The Services that have anything that is not retired.
+    /// The Services that have anything.
     pub fn services(&self) -> impl Iterator<Item = ObjectKey> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.retired.is_none())
-            .map(|(owner, _)| ObjectKey::new(&owner.namespace, &owner.name))
+        self.entries.keys().map(|owner| ObjectKey::new(&owner.namespace, &owner.name))
     }
 
     /// One reason more to let an address through the probe.

@@ -118,7 +118,10 @@ pub struct ServicePort {
 impl fmt::Display for ServicePort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, name, port_name, protocol, family } = self;
-        write!(f, "{namespace}/{name} {port_name}/{protocol} {family}")
+        match port_name.as_str() {
+            "" => write!(f, "{namespace}/{name} {protocol} {family}"),
+            port => write!(f, "{namespace}/{name} {port}/{protocol} {family}"),
+        }
     }
 }
 

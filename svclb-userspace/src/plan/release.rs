@@ -93,7 +93,7 @@ impl Ledger {
             (Item::Backend(address), Some(entry)) => {
                 self.backend_due(*address, entry, retired.since, live)
             }
-            (Item::Service, Some(entry)) => service_due(entry, retired.since),
+            (Item::Service, Some(entry)) => service_due(entry, retired.since, kernel),
             (Item::Backend(_) | Item::Service, None) => Due::Stale,
         }
     }
@@ -169,10 +169,14 @@ fn range_due(range: Range, entry: &Entry, kernel: &KernelState) -> Due {
     Due::Free(Vec::new())
 }
 
-fn service_due(entry: &Entry, since: Instant) -> Due {
+fn service_due(entry: &Entry, since: Instant, kernel: &KernelState) -> Due {
     if entry.retired != Some(since) {
-        Due::Stale
-    } else if entry.backends.is_empty() {
+        return Due::Stale;
+    }
+    let leads_here = |address| {
+        kernel.frontends.get(address).is_some_and(|frontend| frontend.service == entry.id)
+    };
+    if entry.backends.is_empty() && !entry.dropped.iter().any(leads_here) {
         Due::Free(vec![Operation::RemoveName(entry.id)])
     } else {
         Due::Wait

@@ -16,16 +16,14 @@ use super::{
 use crate::desired::DesiredPort;
 
 impl Ledger {
-    /// Retires what the service port no longer has (everything, without `desired`), and says what
-    /// has to be written.
+    /// Retires what the service port no longer has: everything, without `desired`.
     pub(super) fn trim(
         &mut self,
         owner: &ServicePort,
         desired: Option<&DesiredPort>,
-        kernel: &KernelState,
         now: Instant,
-    ) -> Vec<Operation> {
-        let Some(mut entry) = self.entries.remove(owner) else { return Vec::new() };
+    ) {
+        let Some(mut entry) = self.entries.remove(owner) else { return };
         self.trim_frontends(owner, &mut entry, desired, now);
         self.trim_backends(owner, &mut entry, desired, now);
         if desired.is_none() && entry.retired.is_none() {
@@ -35,8 +33,32 @@ impl Ledger {
             self.retire_range(owner, range, now);
             self.retire(Some(owner), Item::Service, now);
         }
-        let operations = self.removals(owner, &mut entry, kernel);
         self.entries.insert(owner.clone(), entry);
+    }
+
+    /// What has to be written because of what was retired.
+    pub(super) fn removals(&mut self, owner: &ServicePort, kernel: &KernelState) -> Vec<Operation> {
+        let Some(entry) = self.entries.get_mut(owner) else { return Vec::new() };
+        let id = entry.id;
+        // One that has found another holder is overwritten by it; if that fails and the holder
+        // gives it up as well, it is the holder's to remove.
+        let holders = &self.holders;
+        entry.dropped.retain(|address| {
+            let known = kernel.frontends.get(address);
+            known.is_some_and(|known| known.service == id || !holders.contains_key(address))
+        });
+        let free = entry.dropped.iter().filter(|address| !holders.contains_key(address));
+        let mut operations: Vec<_> = free.copied().map(Operation::RemoveFrontend).collect();
+        if entry.retired.is_some() && kernel.service(id) != Service::default() {
+            operations.push(Operation::RemoveService(id));
+        }
+        for (address, held) in &entry.backends {
+            let value = held.entry(owner, id, *address);
+            let differs = kernel.backends.get(&held.id).is_some_and(|known| *known != value);
+            if held.retired.is_some() && differs {
+                operations.push(Operation::SetBackend(held.id, value));
+            }
+        }
         operations
     }
 
@@ -80,32 +102,5 @@ impl Ledger {
                 self.retire(Some(owner), Item::Backend(*address), now);
             }
         }
-    }
-
-    fn removals(
-        &self,
-        owner: &ServicePort,
-        entry: &mut Entry,
-        kernel: &KernelState,
-    ) -> Vec<Operation> {
-        let id = entry.id;
-        // A frontend that another service has taken over was overwritten by it.
-        entry.dropped.retain(|address| {
-            !self.holders.contains_key(address)
-                && kernel.frontends.get(address).is_some_and(|frontend| frontend.service == id)
-        });
-        let mut operations: Vec<_> =
-            entry.dropped.iter().copied().map(Operation::RemoveFrontend).collect();
-        if entry.retired.is_some() && kernel.service(id) != Service::default() {
-            operations.push(Operation::RemoveService(id));
-        }
-        for (address, held) in &entry.backends {
-            let value = held.entry(owner, id, *address);
-            let differs = kernel.backends.get(&held.id).is_some_and(|known| *known != value);
-            if held.retired.is_some() && differs {
-                operations.push(Operation::SetBackend(held.id, value));
-            }
-        }
-        operations
     }
 }

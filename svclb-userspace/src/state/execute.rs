@@ -34,6 +34,7 @@ impl<W: MapWriter> Maps<W> {
     pub(super) fn write(&mut self, operations: &[Operation]) -> (usize, Option<WriteError>) {
         for (done, operation) in operations.iter().enumerate() {
             if let Err(error) = self.writer.apply(operation) {
+                self.kernel.forget(operation);
                 return (done, Some(error));
             }
             self.kernel.apply(operation);

@@ -23,6 +23,21 @@ impl MemoryWriter {
         self.fail_at = Some(skip);
     }
 
+    /// Whether the operation at hand is the one to fail.
+    fn fails(&mut self) -> bool {
+        match self.fail_at {
+            Some(0) => {
+                self.fail_at = None;
+                true
+            }
+            Some(left) => {
+                self.fail_at = Some(left - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
     /// How many operations have failed.
     pub fn failures(&self) -> u64 {
         self.failures
@@ -41,14 +56,13 @@ impl MemoryWriter {
 
 impl MapWriter for MemoryWriter {
     fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
-        match self.fail_at {
-            Some(0) => {
-                self.fail_at = None;
-                self.failures += 1;
-                return Err(WriteError::new("memory", "told to fail"));
+        if self.fails() {
+            self.failures += 1;
+            if let Operation::SetSlots(first, slots) = operation {
+                let written = slots[..slots.len() / 2].to_vec();
+                self.state.apply(&Operation::SetSlots(*first, written));
             }
-            Some(left) => self.fail_at = Some(left - 1),
-            None => {}
+            return Err(WriteError::new("memory", "told to fail"));
         }
         self.state.apply(operation);
         self.log.push(operation.clone());

@@ -30,10 +30,10 @@ impl WriteError {
 
 /// Carries operations out.
 ///
-/// An operation that returns an error may or may not have happened; it will be asked for again.
-/// Doing one twice is the same as doing it once. [`Operation::Watch`] and [`Operation::Unwatch`]
-/// come once for each address and interest (the plan counts users); addresses that share a bit are
-/// the writer's to count.
+/// Doing an operation twice is the same as doing it once, and one that returns an error has not
+/// happened ([`Operation::SetSlots`] may have, in part); it will be asked for again if it is still
+/// wanted. [`Operation::Watch`] and [`Operation::Unwatch`] are about one address and interest;
+/// addresses that share a bit are the writer's to count.
 pub trait MapWriter {
     /// Carries out one operation.
     ///

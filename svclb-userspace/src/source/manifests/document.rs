@@ -118,7 +118,66 @@ fn to_value(document: &Document<'_>) -> Result<Value, String> {
         max_events: usize::MAX,
         max_total_scalar_bytes: usize::MAX,
     };
-    let options = options! { budget: budget, with_snippet: false };
+    // `n` and `on` are names here, as in YAML 1.2.
+    let options = options! { budget: budget, strict_booleans: true, with_snippet: false };
     serde_saphyr::from_str_with_options(document.text, options)
         .map_err(|error| error.render_with_options(render_options! { line_offset: document.line }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> Vec<(u64, &str)> {
+        split(text).into_iter().map(|document| (document.line, document.text)).collect()
+    }
+
+    #[test]
+    fn documents_are_split_at_markers_only() {
+        let text = "a: 1\n---\nb: |\n  ---\n  ----\n--- # next\nc: 1\n----\n---";
+        assert_eq!(
+            parts(text),
+            [
+                (0, "a: 1\n"),
+                (1, "---\nb: |\n  ---\n  ----\n"),
+                (5, "--- # next\nc: 1\n----\n"),
+                (8, "---"),
+            ]
+        );
+        assert_eq!(parts(""), [(0, "")]);
+        assert_eq!(parts("---\na: 1\n"), [(0, "---\na: 1\n")]);
+    }
+
+    #[test]
+    fn an_error_names_the_line_of_the_file() {
+        let parsed = parse("a.yaml", b"# nothing\n---\n\n---\nkind: [a\n");
+        let problems: Vec<_> = parsed.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, ["a.yaml, document 1: unclosed bracket '[' at line 5, column 7"]);
+        assert!(parsed.illegible);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_said_to_be_so() {
+        let parsed = parse("a.yaml", &[0xff, b'a']);
+        assert!(parsed.illegible && parsed.problems.len() == 1);
+    }
+
+    #[test]
+    fn a_large_list_is_no_problem() {
+        let item = "- {apiVersion: v1, kind: Node, metadata: {name: n}, status: {}}\n";
+        let text = format!("kind: List\nitems:\n{}", item.repeat(25_000));
+        let parsed = parse("a.yaml", text.as_bytes());
+        assert_eq!(parsed.objects.len(), 1);
+        assert_eq!(parsed.problems.len(), 24_999, "all of one name");
+    }
+
+    #[test]
+    fn aliases_do_not_explode() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..12 {
+            let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
+            text += &format!("a{i}: &a{i} [{aliases}]\n");
+        }
+        assert!(parse("a.yaml", text.as_bytes()).illegible);
+    }
 }

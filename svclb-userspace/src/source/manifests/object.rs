@@ -82,6 +82,10 @@ struct Head {
 
 /// Makes an object of a document, or of an item of a list (then `prefix` is its path).
 pub(super) fn read(value: &Value, prefix: &str) -> Read {
+    if !value.is_object() {
+        let error = FieldError::new("", "not an object: a mapping with apiVersion and kind");
+        return Read::Broken(None, problem("", prefix, error));
+    }
     let head = match from_value::<Head>(value) {
         Ok(head) => head,
         Err(error) => return Read::Broken(None, problem("", prefix, error)),
@@ -93,7 +97,8 @@ pub(super) fn read(value: &Value, prefix: &str) -> Read {
         _ => metadata["namespace"].as_str().unwrap_or("default"),
     };
     let Some(name) = metadata["name"].as_str().filter(|name| !name.is_empty()) else {
-        let error = FieldError::new("metadata.name", "missing");
+        let what = if metadata["name"].is_null() { "missing" } else { "not a name" };
+        let error = FieldError::new("metadata.name", what);
         return Read::Broken(None, problem(&head.kind, prefix, error));
     };
     let id = ObjectId { kind, key: ObjectKey::new(namespace, name) };

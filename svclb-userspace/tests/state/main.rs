@@ -1,0 +1,11 @@
+//! The state's way from manifests to maps, in memory.
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
+mod adopt;
+mod converge;
+mod golden;
+mod invariants;
+mod render;
+mod scale;
+mod shortage;
+mod support;
