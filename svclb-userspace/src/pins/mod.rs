@@ -6,6 +6,7 @@ mod layout;
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,9 @@ pub use layout::{Layout, Mismatch};
 
 /// Where bpffs is mounted unless the operator says otherwise.
 pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf";
+
+/// How often an unload may remove the folder before it is locked.
+const LOCK_ATTEMPTS: usize = 10;
 
 /// The pins on one bpffs. Holds paths only; nothing is opened or created until it is asked for.
 #[derive(Clone, Debug)]
@@ -91,13 +95,21 @@ impl Pins {
     /// Fails if the folder cannot be made or opened.
     pub fn lock(&self) -> Result<Option<Lock>> {
         let home = &self.home;
-        fs::create_dir_all(home).with_context(|| format!("create {}", home.display()))?;
-        let folder = File::open(home).with_context(|| format!("open {}", home.display()))?;
-        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
-            Ok(directory) => Ok(Some(Lock { _directory: directory })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, error)) => Err(error).with_context(|| format!("lock {}", home.display())),
+        for _ in 0..LOCK_ATTEMPTS {
+            fs::create_dir_all(home).with_context(|| format!("create {}", home.display()))?;
+            let folder = File::open(home).with_context(|| format!("open {}", home.display()))?;
+            let directory = match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+                Ok(directory) => directory,
+                Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+                Err((_, error)) => {
+                    return Err(error).with_context(|| format!("lock {}", home.display()));
+                }
+            };
+            if is_at(&directory, home) {
+                return Ok(Some(Lock { _directory: directory }));
+            }
         }
+        bail!("{} comes and goes", home.display())
     }
 
     /// Opens a pinned map as the typed map `M`.
@@ -126,7 +138,7 @@ impl Pins {
         describe().map(Some).with_context(|| format!("pinned map {}", path.display()))
     }
 
-    /// Takes all pins away, links first, so that no program runs on maps that are going. Links
+    /// Takes all pins and folders away, links first, so that no program runs on maps that are going. Links
     /// whose last pin this was are detached by the kernel. Returns how many pins were removed.
     ///
     /// # Errors
@@ -139,7 +151,21 @@ impl Pins {
             remove_folder(&folder)?;
         }
         remove_folder(&self.root)?;
+        match fs::read_dir(&self.home) {
+            // Another version's pins are that version's to remove.
+            Ok(mut others) if others.next().is_some() => {}
+            _ => remove_folder(&self.home)?,
+        }
         Ok(removed)
+    }
+}
+
+/// Whether `folder` is still what `path` leads to: an unload may have removed it meanwhile, and a
+/// lock on what nobody else can find protects nothing.
+fn is_at(folder: &File, path: &Path) -> bool {
+    match (folder.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(found)) => (held.dev(), held.ino()) == (found.dev(), found.ino()),
+        _ => false,
     }
 }
 
@@ -174,6 +200,19 @@ mod tests {
     fn a_folder_that_is_no_bpffs_is_refused_with_the_mount_command() {
         let error = Pins::on(Path::new("/proc")).expect_err("procfs is no bpffs").to_string();
         assert!(error.contains("mount -t bpf bpf /proc"), "{error}");
+    }
+
+    #[test]
+    fn a_removed_folder_is_not_where_it_was() {
+        let path = std::env::temp_dir().join(format!("svclb-pins-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("create");
+        let folder = File::open(&path).expect("open");
+        assert!(is_at(&folder, &path));
+        fs::remove_dir(&path).expect("remove");
+        assert!(!is_at(&folder, &path));
+        fs::create_dir(&path).expect("create again");
+        assert!(!is_at(&folder, &path));
+        fs::remove_dir(&path).expect("remove again");
     }
 
     #[test]
