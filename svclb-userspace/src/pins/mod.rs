@@ -151,10 +151,9 @@ impl Pins {
             remove_folder(&folder)?;
         }
         remove_folder(&self.root)?;
-        match fs::read_dir(&self.home) {
-            // Another version's pins are that version's to remove.
-            Ok(mut others) if others.next().is_some() => {}
-            _ => remove_folder(&self.home)?,
+        // Another version's pins are that version's to remove.
+        if fs::read_dir(&self.home).is_ok_and(|others| others.count() == 0) {
+            remove_folder(&self.home)?;
         }
         Ok(removed)
     }
