@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, thread, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader,
     programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
 };
 use svclb_common::{flow::Timeouts, layout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     pins::{Layout, Pins},
@@ -17,6 +17,9 @@ use crate::{
 
 /// The object file, as `cargo xtask build-ebpf` made it.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SVCLB_EBPF_OBJECT"));
+
+/// Lines of the verifier's log that an error shows.
+const VERIFIER_LINES: usize = 20;
 
 /// Names of the programs in the object file.
 pub mod program {
@@ -189,7 +192,7 @@ fn verify(ebpf: &mut Ebpf) -> Result<()> {
         let load = |(name, program): (&str, &mut Program)| {
             let classifier: &mut SchedClassifier =
                 program.try_into().with_context(|| format!("program {name} is no classifier"))?;
-            classifier.load().with_context(|| format!("load program {name}"))
+            classifier.load().map_err(shorten).with_context(|| format!("load program {name}"))
         };
         let verified: Vec<_> = ebpf
             .programs_mut()
@@ -202,6 +205,16 @@ fn verify(ebpf: &mut Ebpf) -> Result<()> {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     })
+}
+
+/// The verifier's log can have a hundred thousand lines; the last ones say what it objects to.
+fn shorten(error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError { io_error, verifier_log } = error else { return error.into() };
+    let log = verifier_log.to_string();
+    debug!("{log}");
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(VERIFIER_LINES)..].join("\n");
+    anyhow!("{io_error}; the verifier's last lines:\n{last}")
 }
 
 fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
