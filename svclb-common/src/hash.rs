@@ -7,10 +7,13 @@ const A: u64 = 0x9E37_79B9_7F4A_7C15;
 const B: u64 = 0x6A09_E667_F3BC_C909;
 
 /// Folds one 64-bit word into a running hash: two multiplications, so that a client's consecutive
-/// ports (which differ in few low bits) reach all bits of the result.
+/// ports (which differ in few bits) reach all bits of the result. A product carries upwards only,
+/// so the upper half is brought down before each.
 #[inline(always)]
 pub fn mix(state: u64, word: u64) -> u64 {
-    let mut x = (state ^ word).wrapping_mul(A | 1);
+    let mut x = state ^ word;
+    x ^= x >> 32;
+    x = x.wrapping_mul(A | 1);
     x ^= x >> 32;
     x = x.wrapping_mul(B | 1);
     x ^ (x >> 29)
@@ -48,20 +51,21 @@ mod tests {
     use super::*;
     use crate::{address::V4, tuple::TCP};
 
-    /// Pearson's statistic over 4 bins of 10,000 flows; 16.27 is the 99.9 % point at 3 degrees.
+    /// Pearson's statistic over 4 bins of 10,000 flows, under many seeds; a fair choice exceeds
+    /// 30.66 once in a million times at 3 degrees of freedom.
     #[test]
     fn consecutive_client_ports_spread_fairly() {
         let (client, frontend) = (V4 { ip: [10, 0, 0, 1] }, V4 { ip: [10, 96, 0, 1] });
-        for first_port in [1024_u16, 32768, 40000] {
+        for seed in (0..200_u64).map(|i| mix(7, i) >> 32) {
             for step in [1, 2] {
                 let mut bins = [0_f64; 4];
                 for i in 0..10_000_u16 {
-                    let sport = first_port.wrapping_add(i * step);
+                    let sport = 32_768_u16.wrapping_add(i * step);
                     let tuple = Tuple::received(TCP, client, sport, frontend, 80);
-                    bins[scale(flow(7, &tuple), 4) as usize] += 1.0;
+                    bins[scale(flow(seed, &tuple), 4) as usize] += 1.0;
                 }
                 let chi2: f64 = bins.iter().map(|n| (n - 2500.0) * (n - 2500.0) / 2500.0).sum();
-                assert!(chi2 < 16.27, "chi-square {chi2} from port {first_port} step {step}");
+                assert!(chi2 < 30.66, "chi-square {chi2} under seed {seed} step {step}");
             }
         }
     }
