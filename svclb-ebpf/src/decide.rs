@@ -32,8 +32,15 @@ pub struct Target<A> {
 }
 
 /// Decides about a packet that belongs to no flow.
+#[inline(always)]
+pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<&'static Target<A>> {
+    decide(skb, packet)?;
+    desk::target().ok_or(Stop::NotOurs)
+}
+
+/// Decides, and puts the target on the desk.
 #[inline(never)]
-pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<Target<A>> {
+fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let tuple = &packet.tuple;
     let concern = maps::concern(&tuple.dst);
     let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
@@ -41,7 +48,11 @@ pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<Target<A>> {
     if !opens {
         return Err(if frontend.is_some() { Outcome::NoFlow.into() } else { Stop::NotOurs });
     }
-    // A packet that another device's ingress hook has rewritten is never decided twice.
+    // A packet that an ingress hook has rewritten, here or at another device, is never decided
+    // twice.
+    if skb.is_rewritten() {
+        return Err(Stop::NotOurs);
+    }
     let holder = if concern.backend { flow::holder(tuple)? } else { None };
     if let Some((role, ifindex)) = holder
         && (role != Role::RequestOut || ifindex != skb.ifindex())
@@ -49,8 +60,8 @@ pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<Target<A>> {
         return Err(Stop::NotOurs);
     }
     match frontend {
-        Some(frontend) => balanced(tuple, frontend),
-        None if holder.is_some() => Ok(aside(tuple)),
+        Some(frontend) => desk::put_target(balanced(tuple, frontend)?),
+        None if holder.is_some() => desk::put_target(aside(tuple)),
         None => {
             if concern.backend
                 && let Some(between) = desk::between(tuple)
@@ -58,9 +69,10 @@ pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<Target<A>> {
             {
                 A::note_direct(between);
             }
-            Err(Stop::NotOurs)
+            return Err(Stop::NotOurs);
         }
     }
+    Ok(())
 }
 
 /// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.

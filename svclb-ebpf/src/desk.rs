@@ -8,13 +8,15 @@ use svclb_common::{
     tuple::Tuple,
 };
 
-use crate::{flow::View, maps::Tables, packet::Packet};
+use crate::{decide::Target, flow::View, maps::Tables, packet::Packet};
 
 /// The places of a desk. Value of `desk4`/`desk6`.
 #[repr(C)]
 pub struct Desk<A> {
     /// The packet.
     packet: Packet<A>,
+    /// Where it goes if it opens a flow.
+    target: Target<A>,
     /// Its flow.
     view: View<A>,
     /// The key that is being looked up.
@@ -35,6 +37,22 @@ pub fn put_packet<A: Tables>(packet: Packet<A>) {
 pub fn packet<A: Tables>() -> Option<&'static Packet<A>> {
     // SAFETY: as above.
     A::desk().map(|desk| unsafe { &(*desk).packet })
+}
+
+/// Puts the target of a new flow on the desk.
+#[inline(always)]
+pub fn put_target<A: Tables>(target: Target<A>) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).target = target };
+    }
+}
+
+/// The target that lies there since.
+#[inline(always)]
+pub fn target<A: Tables>() -> Option<&'static Target<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).target })
 }
 
 /// Puts what a packet of `role` needs of its flow on the desk.

@@ -3,7 +3,6 @@
 use svclb_common::{
     flow::{Role, flags},
     outcome::Outcome,
-    tuple::Tuple,
 };
 
 use crate::{
@@ -52,8 +51,9 @@ fn send<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step
     if known.view.facts.masq_port != 0 {
         packet::rewrite(skb, packet, &known.view.to)?;
     } else {
-        let (masq, port) = flow::masquerade(skb, known.record)?;
-        packet::rewrite(skb, packet, &Tuple { src: masq, sport: port, ..packet.tuple })?;
+        flow::masquerade(skb, known.record)?;
+        let known = flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
+        packet::rewrite(skb, packet, &known.view.to)?;
     }
     Ok(Outcome::Masqueraded)
 }

@@ -52,7 +52,7 @@ fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
 fn begin<A: Network>(skb: &Skb, packet: &Packet<A>, now: u64) -> Step<Known<A>> {
     let target = decide::target(skb, packet)?;
     let mut locked = flow::claim(now)?;
-    let opened = flow::open(skb, packet, &target, &mut locked);
+    let opened = flow::open(skb, packet, target, &mut locked);
     locked.unlock();
     match opened {
         Ok(()) | Err(Outcome::FlowBusy) => {}
@@ -110,5 +110,6 @@ fn forward<A: Network>(
     record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), now);
     report::traffic(skb, facts, *role);
     bridge::stay(skb, known)?;
+    skb.note_rewritten();
     Ok(Outcome::Request)
 }

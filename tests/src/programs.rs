@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
+    ops::Range,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -77,6 +78,11 @@ pub struct Programs {
     next_slot: u32,
     _bpffs: Bpffs,
 }
+
+/// Length and fields of `struct __sk_buff`.
+const CONTEXT: usize = 192;
+const IFINDEX: Range<usize> = 40..44;
+const SCRATCH: Range<usize> = 48..68;
 
 /// A service as the maps hold it.
 #[derive(Clone, Debug)]
@@ -218,13 +224,28 @@ impl Programs {
     /// Runs a hook on a frame as if it were on the device `ifindex`; the action and the frame
     /// afterwards.
     pub fn run_on(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> (Action, Vec<u8>) {
+        let (action, out, _) =
+            self.run_after(hook, ifindex, &[0; SCRATCH.end - SCRATCH.start], frame);
+        (action, out)
+    }
+
+    /// The same for a packet with these bytes in its scratch space (`cb`), which other programs at
+    /// the same hook see as they are afterwards.
+    pub fn run_after(
+        &self,
+        hook: Hook,
+        ifindex: u32,
+        scratch: &[u8],
+        frame: &[u8],
+    ) -> (Action, Vec<u8>, Vec<u8>) {
         let name = match hook {
             Hook::Ingress => program::INGRESS_ETH,
             Hook::Egress => program::EGRESS_ETH,
         };
-        // struct __sk_buff: 192 bytes, `ifindex` the eleventh number.
-        let mut context = [0_u8; 192];
-        context[40..44].copy_from_slice(&ifindex.to_ne_bytes());
+        let mut context = [0_u8; CONTEXT];
+        context[IFINDEX].copy_from_slice(&ifindex.to_ne_bytes());
+        context[SCRATCH].copy_from_slice(scratch);
+        let mut context_out = [0_u8; CONTEXT];
         let mut out = vec![0; frame.len() + 256];
         let result = self
             .program(name)
@@ -232,6 +253,7 @@ impl Programs {
                 data_in: Some(frame),
                 data_out: Some(&mut out),
                 ctx_in: Some(&context),
+                ctx_out: Some(&mut context_out),
                 ..TestRunOptions::new()
             })
             .expect("the kernel runs a loaded program on a frame");
@@ -241,7 +263,7 @@ impl Programs {
             2 => Action::Drop,
             other => panic!("the hook returned {other}, which would end the chain"),
         };
-        (action, out)
+        (action, out, context_out[SCRATCH].to_vec())
     }
 
     /// Runs a hook on a frame on the loopback device.

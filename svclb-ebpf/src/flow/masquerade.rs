@@ -31,9 +31,9 @@ struct Search<A> {
     found: bool,
 }
 
-/// Chooses address and port for the flow, if no other CPU has, and returns them.
+/// Chooses address and port for the flow, if no other CPU has.
 #[inline(never)]
-pub fn masquerade<A: Tables>(skb: &Skb, record: Record<A>) -> Result<(A, u16), Outcome> {
+pub fn masquerade<A: Tables>(skb: &Skb, record: Record<A>) -> Result<(), Outcome> {
     let address = address::<A>(skb.ifindex()).ok_or(Outcome::NoMasqAddress)?;
     let mut locked = record.try_lock().ok_or(Outcome::FlowBusy)?;
     let flow = locked.flow();
@@ -56,9 +56,8 @@ pub fn masquerade<A: Tables>(skb: &Skb, record: Record<A>) -> Result<(A, u16), O
         }
         flow.facts.masq_port = search.answer.dport;
     }
-    let chosen = (locked.flow().masq, locked.flow().facts.masq_port);
     locked.unlock();
-    Ok(chosen)
+    Ok(())
 }
 
 /// The egress device's address, else the node's.

@@ -28,6 +28,9 @@ unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
 unsafe impl Header for u32 {}
 
+/// What nobody else writes by chance: the note of [`Skb::note_rewritten`].
+const REWRITTEN: u32 = 0x73_76_6c_62;
+
 /// The packet at a hook. Offsets count from the network header.
 pub struct Skb {
     skb: *mut __sk_buff,
@@ -53,6 +56,22 @@ impl Skb {
     pub fn ifindex(&self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.skb).ifindex }
+    }
+
+    /// Notes that this device's ingress hook has rewritten the packet, for a second program at the
+    /// same hook (a filter that a link is about to replace). The note lies in the scratch space
+    /// that the kernel's layers reuse: it does not live longer than the hook.
+    #[inline(always)]
+    pub fn note_rewritten(&mut self) {
+        // SAFETY: as above.
+        unsafe { (*self.skb).cb[0] = REWRITTEN ^ self.ifindex() };
+    }
+
+    /// Whether [`Skb::note_rewritten`] was called at this hook of this device.
+    #[inline(always)]
+    pub fn is_rewritten(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.skb).cb[0] == REWRITTEN ^ self.ifindex() }
     }
 
     /// Length in bytes, from the network header on.

@@ -109,6 +109,25 @@ fn two_cpus_open_one_flow_together() {
     }
 }
 
+/// While a device changes from filters to links, both kinds of program see its packets.
+#[test]
+fn two_programs_at_one_hook_rewrite_once() {
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let mut programs = load();
+            programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
+            let frame = opening(protocol, a.client, a.vip);
+            let (_, first, scratch) = programs.run_after(Ingress, 1, &[0; 20], &frame);
+            let (_, second, _) = programs.run_after(Ingress, 1, &scratch, &first);
+            assert_eq!(first, second);
+            assert_eq!(programs.count(Outcome::DirectMoved), 0);
+            let reply = answer(protocol, a.backends[0], a.client);
+            let (_, once) = programs.run(Egress, &reply);
+            untouched(&mut programs, Egress, &once);
+        }
+    }
+}
+
 #[test]
 fn direct_segments_in_mid_stream_are_left_alone() {
     for a in families() {
