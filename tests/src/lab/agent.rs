@@ -95,15 +95,26 @@ impl Node {
         String::from_utf8(output.stdout).context("svclb: output is not UTF-8")
     }
 
-    /// How often an outcome of [`svclb_common::outcome`] was counted on this node.
+    /// How often each outcome of [`svclb_common::outcome`] was counted on this node.
+    ///
+    /// # Errors
+    /// As [`Node::svclb`].
+    pub fn outcomes(&self) -> Result<Vec<(String, u64)>> {
+        let stats: Value = serde_json::from_str(&self.svclb(&["get", "stats", "-o", "json"])?)?;
+        let rows = stats["outcomes"].as_array().into_iter().flatten();
+        let pair =
+            |row: &Value| Some((row["outcome"].as_str()?.to_owned(), row["count"].as_u64()?));
+        rows.map(|row| pair(row).with_context(|| format!("svclb get stats: {row}"))).collect()
+    }
+
+    /// How often one outcome was counted on this node.
     ///
     /// # Errors
     /// As [`Node::svclb`], and if there is no such outcome.
     pub fn outcome(&self, name: &str) -> Result<u64> {
-        let stats: Value = serde_json::from_str(&self.svclb(&["get", "stats", "-o", "json"])?)?;
-        let mut rows = stats["outcomes"].as_array().into_iter().flatten();
-        let row = rows.find(|row| row["outcome"] == name);
-        row.and_then(|row| row["count"].as_u64()).with_context(|| format!("no outcome {name}"))
+        let counts = self.outcomes()?;
+        let found = counts.iter().find(|(outcome, _)| outcome == name);
+        found.map(|(_, count)| *count).with_context(|| format!("no outcome {name}"))
     }
 
     /// The last lines of its agent's log, for a failure's report.

@@ -1,18 +1,21 @@
 //! Packets that no network stack sends: svclb passes them on and goes on working.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::{Family, Wire},
-    packet::{Extension, Field, Link, Packet, explain},
+    lab::{Agent, Family, Wire},
+    packet::{Extension, Field, Link, Packet, Seen, explain, flags},
     traffic::udp,
 };
 
 use crate::{
     client::{Asker, Source},
     scenario::Scenario,
-    services::{FAR, WEB},
+    services::{FAR, NEAR, WEB},
     world::World,
 };
 
@@ -49,32 +52,35 @@ impl<'a> Way<'a> {
 /// Raw frames carry whole checksums, where sockets leave them to the device: what arrives after
 /// two rewrites must verify, in both directions.
 fn full_checksums(world: &mut World, family: Family) -> Result<()> {
-    let (client, server) = (Way::open(world, "web-1", family)?, Way::open(world, "web-3", family)?);
-    let frontend = FAR.cluster(family);
-    for (i, shape) in shapes(family).into_iter().enumerate() {
-        let source = client.asker.fresh_source(frontend);
-        for (protocol, request) in
-            [("UDP", Packet::udp(source, frontend)), ("TCP", Packet::tcp(source, frontend))]
-        {
-            let what = format!("{protocol} request {i}");
-            let mark = format!("{what} of {source}");
-            client.send(&shape(request.payload(mark.as_bytes())))?;
-            let seen = arrival(&server.wire, &what, &mark)?;
-            ensure!(seen.src.ip() == source.ip(), "{what} arrived as {seen}");
-            ensure!(seen.payload == mark.as_bytes(), "{what}: another payload");
-
-            let what = format!("{protocol} reply {i}");
-            let mark = format!("{what} to {source}!");
-            let reply = if protocol == "UDP" {
-                Packet::udp(seen.dst, seen.src)
-            } else {
-                Packet::tcp(seen.dst, seen.src).flags(0x12).numbers(1, 1_001)
-            };
-            server.send(&shape(reply.payload(mark.as_bytes())))?;
-            let seen = arrival(&client.wire, &what, &mark)?;
-            ensure!((seen.src, seen.dst) == (frontend, source), "{what} arrived as {seen}");
-        }
+    let ways = [Way::open(world, "web-1", family)?, Way::open(world, "web-3", family)?];
+    for shape in shapes(family) {
+        question_and_answer(&ways, FAR.cluster(family), &shape, Packet::udp, Packet::udp)?;
+        let syn_ack = |src, dst| Packet::tcp(src, dst).flags(flags::SYN | flags::ACK);
+        question_and_answer(&ways, FAR.cluster(family), &shape, Packet::tcp, syn_ack)?;
     }
+    Ok(())
+}
+
+/// One packet from the first end to the frontend, and one back from the second end.
+fn question_and_answer(
+    [client, server]: &[Way<'_>; 2],
+    frontend: SocketAddr,
+    shape: &Shape,
+    question: impl Fn(SocketAddr, SocketAddr) -> Packet,
+    answer: impl Fn(SocketAddr, SocketAddr) -> Packet,
+) -> Result<()> {
+    let source = client.asker.fresh_source(frontend);
+    let mark = format!("question of {source}");
+    client.send(&shape(question(source, frontend).payload(mark.as_bytes())))?;
+    let seen = arrival(&server.wire, &mark)?;
+    ensure!(seen.src.ip() == source.ip(), "{mark} arrived as {seen}");
+    ensure!(seen.payload == mark.as_bytes(), "{mark} arrived with another payload");
+
+    // One byte more than the question: an odd length if that was even.
+    let mark = format!("answers for {source}");
+    server.send(&shape(answer(seen.dst, seen.src).payload(mark.as_bytes())))?;
+    let seen = arrival(&client.wire, &mark)?;
+    ensure!((seen.src, seen.dst) == (frontend, source), "{mark} arrived as {seen}");
     Ok(())
 }
 
@@ -94,16 +100,33 @@ fn shapes(family: Family) -> Vec<Shape> {
     }
 }
 
-/// The first right packet with `mark` that comes in.
-fn arrival(wire: &Wire, what: &str, mark: &str) -> Result<svclb_tests::packet::Seen> {
-    let frame = wire.receive(what, Duration::from_secs(5), |frame| {
+/// The first packet with `mark` that comes in, verified.
+fn arrival(wire: &Wire, mark: &str) -> Result<Seen> {
+    let frame = wire.receive(mark, Duration::from_secs(5), |frame| {
         let marked = frame.windows(mark.len()).any(|part| part == mark.as_bytes());
         marked.then(|| frame.to_vec())
     })?;
-    explain(&frame, Link::Ethernet).with_context(|| format!("{what} arrived as {frame:02x?}"))
+    explain(&frame, Link::Ethernet).with_context(|| format!("{mark} arrived as {frame:02x?}"))
 }
 
 fn odd_packets(world: &mut World, family: Family) -> Result<()> {
+    /// What an operator must see of it.
+    const COUNTED: [&str; 4] = ["truncated", "malformed", "fragment", "tcp_no_flow"];
+    let counts = |world: &World| -> Result<Vec<u64>> {
+        COUNTED.iter().map(|name| world.lab.node(1).outcome(name)).collect()
+    };
+    let before = counts(world)?;
+    send_odd_packets(world, family)?;
+    for ((name, before), now) in COUNTED.iter().zip(before).zip(counts(world)?) {
+        ensure!(now > before, "{name} is not counted: {before}, {now}");
+    }
+    world.agents.iter_mut().try_for_each(Agent::must_run)?;
+    let asker = world.asker("web-2")?;
+    asker.asks(NEAR.cluster(family), NEAR.endpoints, Source::Kept)?;
+    asker.asks(FAR.cluster(family), FAR.endpoints, Source::Kept)
+}
+
+fn send_odd_packets(world: &World, family: Family) -> Result<()> {
     let way = Way::open(world, "web-2", family)?;
     let targets = [
         WEB.cluster(family),
@@ -113,73 +136,87 @@ fn odd_packets(world: &mut World, family: Family) -> Result<()> {
     for dst in targets {
         let source = way.asker.fresh_source(dst);
         let (tcp, udp) = (Packet::tcp(source, dst), Packet::udp(source, dst));
-        let frames = [&tcp, &udp].into_iter().flat_map(|packet| cut_short(&way, packet, family));
-        let frames = frames.chain(wrong_fields(&way, &tcp, &udp, family));
-        let frames = frames.chain(every_protocol(&way, source.ip(), dst.ip()));
-        let frames = frames.chain(fragments(&way, &udp));
-        frames.into_iter().try_for_each(|frame| way.wire.send(&frame))?;
+        let packets = [
+            wrong_headers(&tcp, &udp, family),
+            wrong_lengths(&tcp, &udp, family),
+            wrong_options(&tcp, &udp, family),
+            every_flag(&tcp),
+            every_protocol(source.ip(), dst.ip()),
+        ];
+        packets.concat().iter().try_for_each(|packet| way.send(&packet.clone().payload(b"odd")))?;
+        let frames = [
+            cut_short(&way.frame(&with_options(&tcp, family))),
+            cut_short(&way.frame(&with_options(&udp, family))),
+            fragments(&udp.macs(way.wire.mac(), way.gateway)),
+        ];
+        frames.concat().iter().try_for_each(|frame| way.wire.send(frame))?;
     }
-    for agent in &mut world.agents {
-        agent.must_run()?;
+    Ok(())
+}
+
+fn with_options(packet: &Packet, family: Family) -> Packet {
+    match family {
+        Family::V4 => packet.clone().ipv4_options(&[1; 8]),
+        Family::V6 => packet.clone().extension(Extension::destination(1)),
     }
-    let asker = world.asker("web-2")?;
-    asker.asks(WEB.cluster(family), WEB.endpoints, Source::Kept).or_else(|_| {
-        // Chosen itself: masqueraded.
-        asker.asks(FAR.cluster(family), FAR.endpoints, Source::Kept)
-    })
 }
 
 /// Every beginning of a frame that has an Ethernet header.
-fn cut_short(way: &Way<'_>, packet: &Packet, family: Family) -> Vec<Vec<u8>> {
-    let packet = match family {
-        Family::V4 => packet.clone().ipv4_options(&[1; 8]),
-        Family::V6 => packet.clone().extension(Extension::destination(1)),
-    };
-    let whole = way.frame(&packet.payload(b"data"));
+fn cut_short(whole: &[u8]) -> Vec<Vec<u8>> {
     (14..whole.len()).map(|kept| whole[..kept].to_vec()).collect()
 }
 
-fn wrong_fields(way: &Way<'_>, tcp: &Packet, udp: &Packet, family: Family) -> Vec<Vec<u8>> {
+fn wrong_headers(tcp: &Packet, udp: &Packet, family: Family) -> Vec<Packet> {
     let mut packets = Vec::new();
-    for value in [0, 1, 4, 5, 6, 7, 8, 14, 15] {
-        for field in [Field::Version, Field::TcpHeaderWords, Field::UdpLength] {
-            packets.extend([tcp, udp].map(|packet| packet.clone().set(field, value)));
-        }
+    for value in 0..=15 {
+        packets.push(tcp.clone().set(Field::TcpHeaderWords, value));
+        packets.extend([tcp, udp].map(|packet| packet.clone().set(Field::Version, value)));
         if family == Family::V4 {
             packets.push(tcp.clone().set(Field::Ipv4HeaderWords, value));
         }
     }
-    for value in [0, 1, 19, 20, 21, 39, 40, 41, 1_000, 0x7fff, 0xffff] {
-        let length = match family {
-            Family::V4 => Field::Ipv4TotalLength,
-            Family::V6 => Field::Ipv6PayloadLength,
-        };
+    packets
+}
+
+fn wrong_lengths(tcp: &Packet, udp: &Packet, family: Family) -> Vec<Packet> {
+    let length = match family {
+        Family::V4 => Field::Ipv4TotalLength,
+        Family::V6 => Field::Ipv6PayloadLength,
+    };
+    let mut packets = Vec::new();
+    for value in [0, 1, 7, 8, 9, 19, 20, 21, 28, 39, 40, 41, 1_000, 0x7fff, 0xffff] {
         packets.extend([tcp, udp].map(|packet| packet.clone().set(length, value)));
         packets.push(udp.clone().set(Field::UdpLength, value));
         if family == Family::V4 {
             packets.push(udp.clone().set(Field::Ipv4Fragment, value));
         }
     }
-    // Options that claim more than there is, or each other's bytes.
+    packets
+}
+
+/// Options that claim more than there is, or each other's bytes.
+fn wrong_options(tcp: &Packet, udp: &Packet, family: Family) -> Vec<Packet> {
+    let mut packets = Vec::new();
     for options in [&[7, 255, 4][..], &[131, 3, 200, 131, 40, 4], &[68, 0, 0], &[130; 40]] {
         packets.push(tcp.clone().tcp_options(options));
         if family == Family::V4 {
             packets.push(udp.clone().ipv4_options(options));
         }
     }
-    for flags in 0..=255 {
-        packets.push(tcp.clone().flags(flags));
-    }
-    packets.iter().map(|packet| way.frame(&packet.clone().payload(b"odd"))).collect()
+    packets
 }
 
-fn every_protocol(way: &Way<'_>, src: std::net::IpAddr, dst: std::net::IpAddr) -> Vec<Vec<u8>> {
-    let packet = |number| Packet::protocol(number, src, dst).payload(&[0x5a; 40]);
-    (0..=255).map(|number| way.frame(&packet(number))).collect()
+fn every_flag(tcp: &Packet) -> Vec<Packet> {
+    (0..=255).map(|flags| tcp.clone().flags(flags)).collect()
 }
 
-fn fragments(way: &Way<'_>, udp: &Packet) -> Vec<Vec<u8>> {
-    let udp = udp.clone().payload(&[0x66; 600]).macs(way.wire.mac(), way.gateway);
+fn every_protocol(src: IpAddr, dst: IpAddr) -> Vec<Packet> {
+    (0..=255).map(|number| Packet::protocol(number, src, dst)).collect()
+}
+
+/// Fragments in the wrong order, tiny ones, and some without their others.
+fn fragments(udp: &Packet) -> Vec<Vec<u8>> {
+    let udp = udp.clone().payload(&[0x66; 600]);
     let mut frames = udp.fragments(200);
     frames.reverse();
     frames.extend(udp.fragments(8));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use svclb_tests::lab::{Agent, Foreign, Lab, Manifests, Node, Pod, Preset};
+use svclb_tests::lab::{Agent, Foreign, Lab, Manifests, Pod, Preset};
 
 use crate::{services, untouched};
 
@@ -66,24 +66,21 @@ impl World {
         pods.find(|pod| pod.name == name).with_context(|| format!("no pod {name}"))
     }
 
-    /// What the agents say, for a failure's report.
+    /// What the agents and the kernel say, for a failure's report.
     fn diagnosis(&self) -> String {
         let mut text = String::new();
         for node in self.lab.nodes.iter().filter(|_| !self.agents.is_empty()) {
-            let _ = write!(text, "\n--- {}: agent\n{}", node.name, node.agent_log(15));
-            for what in ["stats", "flows"] {
-                let _ = write!(text, "\n--- {}: svclb get {what}\n{}", node.name, get(node, what));
+            let _ = write!(text, "\n--- {}: agent\n{}", node.name, node.agent_log(10));
+            match node.outcomes() {
+                Ok(counts) => {
+                    counts.iter().filter(|(_, count)| *count > 0).for_each(|(name, n)| {
+                        let _ = write!(text, "\n{}: {name} {n}", node.name);
+                    })
+                }
+                Err(error) => text += &format!("\n{error:#}"),
             }
         }
         text
-    }
-}
-
-fn get(node: &Node, what: &str) -> String {
-    const MOST: usize = 40;
-    match node.svclb(&["get", what]) {
-        Ok(table) => table.lines().take(MOST).collect::<Vec<_>>().join("\n"),
-        Err(error) => format!("{error:#}"),
     }
 }
 
