@@ -1,6 +1,7 @@
 //! The state's way from manifests to maps, in memory.
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+mod addresses;
 mod adopt;
 mod converge;
 mod golden;

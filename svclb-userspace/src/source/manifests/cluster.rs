@@ -10,6 +10,7 @@ use super::{
     allocate::{Allocator, InUse},
     endpoints,
     folder::{Before, Folder},
+    labels::{LabelIndex, Labels},
     object::{Kind, Object, ObjectId},
     ranges::Ranges,
 };
@@ -39,6 +40,9 @@ pub struct Cluster {
     in_use: InUse,
     listed: bool,
     services: HashMap<ObjectKey, snapshot::Service>,
+    /// Pods by what they are labelled with, Services by what they select.
+    pods_by_label: LabelIndex,
+    services_by_label: LabelIndex,
     /// The slices of the folder, by Service.
     slices: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// The slices made from Pods, by Service.
@@ -55,6 +59,8 @@ impl Cluster {
             in_use,
             listed: false,
             services: HashMap::new(),
+            pods_by_label: LabelIndex::default(),
+            services_by_label: LabelIndex::default(),
             slices: HashMap::new(),
             from_pods: HashMap::new(),
         }
@@ -99,9 +105,15 @@ impl Cluster {
             let new = self.folder.get(id);
             match id.kind {
                 Kind::Service => {
+                    let labels = [old.as_ref(), new].map(|version| service(version).map(selector));
+                    self.services_by_label.replace(&id.key, labels[0], labels[1]);
                     touched.insert(id.key.clone());
                 }
-                Kind::Pod => self.touch_selecting(id, [old.as_ref(), new], &mut touched),
+                Kind::Pod => {
+                    let labels = [old.as_ref(), new].map(|version| pod(version).map(labels));
+                    self.pods_by_label.replace(&id.key, labels[0], labels[1]);
+                    self.touch_selecting(&id.key, labels, &mut touched);
+                }
                 Kind::Node => {
                     let node = match new {
                         Some(Object::Node(node)) => Some(node.clone()),
@@ -119,23 +131,19 @@ impl Cluster {
         touched
     }
 
-    /// Adds the Services that select a Pod, as it was or as it is.
+    /// Adds the Services that select a Pod by its labels, as they were or as they are.
     fn touch_selecting(
         &self,
-        pod: &ObjectId,
-        versions: [Option<&Object>; 2],
+        pod: &ObjectKey,
+        versions: [Option<&Labels>; 2],
         touched: &mut BTreeSet<ObjectKey>,
     ) {
-        for (key, object) in self.folder.in_namespace(Kind::Service, &pod.key.namespace) {
-            let Object::Service(service) = object else { continue };
-            let selected = versions.iter().any(|version| match version {
-                Some(Object::Pod(pod)) => {
-                    endpoints::selects(&service.spec.selector, &pod.metadata.labels)
+        for labels in versions.into_iter().flatten() {
+            for key in self.services_by_label.with_any(&pod.namespace, labels) {
+                let object = service(self.folder.get(&service_id(key)));
+                if object.is_some_and(|object| endpoints::selects(selector(object), labels)) {
+                    touched.insert(key.clone());
                 }
-                _ => false,
-            });
-            if selected {
-                touched.insert(key.clone());
             }
         }
     }
@@ -216,11 +224,8 @@ impl Cluster {
     fn update_endpoints(&mut self, key: &ObjectKey, batch: &mut Batch) {
         let new = match (self.services.get(key), service(self.folder.get(&service_id(key)))) {
             (Some(known), Some(object)) if !self.slices.contains_key(key) => {
-                let pods = self.folder.in_namespace(Kind::Pod, &key.namespace);
-                let pods = pods.filter_map(|(_, object)| match object {
-                    Object::Pod(pod) => Some(pod),
-                    _ => None,
-                });
+                let pods = self.pods_by_label.with_rarest(&key.namespace, selector(object));
+                let pods = pods.filter_map(|key| pod(self.folder.get(&pod_id(key))));
                 let families: Vec<_> = known.families().collect();
                 endpoints::slices(key, &object.spec, families.into_iter(), pods)
             }
@@ -241,6 +246,25 @@ impl Cluster {
 
 fn service_id(key: &ObjectKey) -> ObjectId {
     ObjectId { kind: Kind::Service, key: key.clone() }
+}
+
+fn pod_id(key: &ObjectKey) -> ObjectId {
+    ObjectId { kind: Kind::Pod, key: key.clone() }
+}
+
+fn selector(service: &objects::Service) -> &Labels {
+    &service.spec.selector
+}
+
+fn labels(pod: &objects::Pod) -> &Labels {
+    &pod.metadata.labels
+}
+
+fn pod(object: Option<&Object>) -> Option<&objects::Pod> {
+    match object {
+        Some(Object::Pod(pod)) => Some(pod),
+        _ => None,
+    }
 }
 
 fn service(object: Option<&Object>) -> Option<&objects::Service> {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use super::labels::Labels;
 use crate::{
     plan::operation::Family,
     snapshot::{Endpoint, EndpointPort, EndpointSlice, ObjectKey},
@@ -9,10 +10,7 @@ use crate::{
 };
 
 /// Whether the selector chooses a Pod with these labels. An empty selector chooses none.
-pub(super) fn selects(
-    selector: &BTreeMap<String, String>,
-    labels: &BTreeMap<String, String>,
-) -> bool {
+pub(super) fn selects(selector: &Labels, labels: &Labels) -> bool {
     !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 

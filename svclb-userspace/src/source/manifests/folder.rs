@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     document::{Parsed, parse},
-    object::{Kind, Object, ObjectId},
+    object::{Object, ObjectId},
 };
-use crate::{problem::Problem, snapshot::ObjectKey};
+use crate::problem::Problem;
 
 /// The files by name, and where each object is defined.
 #[derive(Debug, Default)]
@@ -61,21 +61,6 @@ impl Folder {
     pub(super) fn place(&self, id: &ObjectId) -> Option<(&str, usize)> {
         let file = self.definitions.get(id)?.first()?;
         self.files.get(file)?.objects.get(id).map(|(document, _)| (file.as_str(), *document))
-    }
-
-    /// The objects of one kind in one namespace, in the order of their names.
-    pub(super) fn in_namespace(
-        &self,
-        kind: Kind,
-        namespace: &str,
-    ) -> impl Iterator<Item = (&ObjectKey, &Object)> {
-        let first = ObjectId { kind, key: ObjectKey::new(namespace, "") };
-        let namespace = first.key.namespace.clone();
-        self.definitions
-            .range(first..)
-            .map(|(id, _)| id)
-            .take_while(move |id| id.kind == kind && id.key.namespace == namespace)
-            .filter_map(|id| self.get(id).map(|object| (&id.key, object)))
     }
 
     fn keep_last_good(&self, name: &str, parsed: &mut Parsed) {

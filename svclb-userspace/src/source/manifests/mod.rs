@@ -13,6 +13,7 @@ mod cluster;
 mod document;
 mod endpoints;
 mod folder;
+mod labels;
 mod object;
 mod pool;
 mod ranges;

@@ -5,8 +5,6 @@ use std::{
     hash::Hash,
 };
 
-use svclb_common::hash::mix;
-
 /// Who has which value: because its manifest says so (then several may, to their own harm), or
 /// because it was given to it.
 #[derive(Debug)]
@@ -76,12 +74,9 @@ impl<K: Clone + Ord + Hash, V: Copy + Eq + Hash> Pool<K, V> {
 /// All numbers below `size`, from one on that depends on `text` alone: the same in every run and
 /// on every node.
 pub(super) fn probe(text: &str, size: u64) -> impl Iterator<Item = u64> + use<> {
-    let fold = |state, chunk: &[u8]| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        mix(state, u64::from_le_bytes(word))
-    };
-    let start = text.as_bytes().chunks(8).fold(text.len() as u64, fold);
+    // FNV-1a, which will not change under the addresses that Services have.
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let start = text.bytes().fold(0xcbf2_9ce4_8422_2325, step);
     (0..size).map(move |i| (start % size + i) % size)
 }
 
