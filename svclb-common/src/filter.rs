@@ -13,9 +13,9 @@ pub const WORDS: u32 = 1 << 14;
 /// What an address is to svclb.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interest {
-    /// Looked at as a destination at ingress: frontends, backends, addresses of the node.
-    Destination,
-    /// Looked at as source or destination at egress: backends.
+    /// It may be asked: frontends, and the node's addresses.
+    Frontend,
+    /// It may answer: backends. Looked at as a destination at ingress, as either end at egress.
     Backend,
 }
 
@@ -26,7 +26,7 @@ pub fn place<A: Address>(address: &A, interest: Interest) -> (u32, u64) {
     let word = hash & (WORDS - 1);
     let pair = (hash >> 27) * 2;
     let bit = match interest {
-        Interest::Destination => pair,
+        Interest::Frontend => pair,
         Interest::Backend => pair + 1,
     };
     (word, 1 << bit)
@@ -53,7 +53,7 @@ mod tests {
     fn the_two_interests_never_share_a_bit() {
         for i in 0..=255_u8 {
             let address = V4 { ip: [10, 1, i, 7] };
-            let (w1, a) = place(&address, Interest::Destination);
+            let (w1, a) = place(&address, Interest::Frontend);
             let (w2, b) = place(&address, Interest::Backend);
             assert_eq!(w1, w2);
             assert_eq!(a & b, 0);

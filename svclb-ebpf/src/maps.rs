@@ -225,7 +225,7 @@ pub struct Concern {
 /// Whether an address may concern svclb: the cheap probe.
 #[inline(always)]
 pub fn concern<A: Address>(address: &A) -> Concern {
-    let (word, frontend) = filter::place(address, Interest::Destination);
+    let (word, frontend) = filter::place(address, Interest::Frontend);
     let (_, backend) = filter::place(address, Interest::Backend);
     let bits = ADDR_FILTER.get(word).copied().unwrap_or(0);
     Concern { frontend: bits & frontend != 0, backend: bits & backend != 0 }

@@ -130,7 +130,7 @@ impl Programs {
         endpoints: &[(SocketAddr, bool)],
     ) -> Placed {
         let placed = self.place(Family::of(vip.ip()), vip.port(), protocol, endpoints);
-        self.apply(Operation::Watch(vip.ip(), Interest::Destination));
+        self.apply(Operation::Watch(vip.ip(), Interest::Frontend));
         let frontend = Frontend { service: placed.id, flags: 0 };
         self.apply(Operation::SetFrontend(FrontendAddress::Address(vip, protocol), frontend));
         placed
@@ -155,7 +155,7 @@ impl Programs {
     /// Makes `ip` an address of the node, and the one that masquerading takes.
     pub fn node_address(&mut self, ip: IpAddr) {
         self.maps.set_node_addresses(&[ip].into()).expect("node_addrs is writable");
-        self.apply(Operation::Watch(ip, Interest::Destination));
+        self.apply(Operation::Watch(ip, Interest::Frontend));
         let mut device = svclb_common::frontend::Device::default();
         match ip {
             IpAddr::V4(ip) => device.masq4 = ip.into(),

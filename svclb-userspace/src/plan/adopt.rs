@@ -119,7 +119,7 @@ impl Ledger {
             entry.frontends.insert(address, frontend.flags);
             self.holders.insert(address, entry.id);
             if let FrontendAddress::Address(at, _) = address {
-                self.watches.add(at.ip(), Interest::Destination);
+                self.watches.add(at.ip(), Interest::Frontend);
             }
         }
     }

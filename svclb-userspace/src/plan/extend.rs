@@ -108,14 +108,13 @@ impl Ledger {
         entry.dropped.remove(&address);
         let is_new = entry.frontends.insert(address, flags).is_none();
         if let (true, FrontendAddress::Address(at, _)) = (is_new, address) {
-            self.watches.add(at.ip(), Interest::Destination);
+            self.watches.add(at.ip(), Interest::Frontend);
         }
     }
 }
 
 /// Lets packets to and from a backend through the probe.
 pub(super) fn watch_backend(watches: &mut Watches, address: SocketAddr) {
-    watches.add(address.ip(), Interest::Destination);
     watches.add(address.ip(), Interest::Backend);
 }
 

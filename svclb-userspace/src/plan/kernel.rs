@@ -35,7 +35,7 @@ pub struct KernelState {
 /// Addresses that the probe lets through, by interest.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Watched {
-    destinations: HashSet<IpAddr>,
+    asked: HashSet<IpAddr>,
     backends: HashSet<IpAddr>,
 }
 
@@ -43,14 +43,14 @@ impl Watched {
     /// Whether the address is watched.
     pub fn contains(&self, ip: IpAddr, interest: Interest) -> bool {
         match interest {
-            Interest::Destination => self.destinations.contains(&ip),
+            Interest::Frontend => self.asked.contains(&ip),
             Interest::Backend => self.backends.contains(&ip),
         }
     }
 
     fn set(&mut self, ip: IpAddr, interest: Interest, watched: bool) {
         let addresses = match interest {
-            Interest::Destination => &mut self.destinations,
+            Interest::Frontend => &mut self.asked,
             Interest::Backend => &mut self.backends,
         };
         if watched {

@@ -113,7 +113,6 @@ impl Ledger {
                 let entry = self.entries.get_mut(owner);
                 if let Some(held) = entry.and_then(|entry| entry.backends.remove(&address)) {
                     self.backend_ids.give_back(held.id);
-                    self.watches.remove(address.ip(), Interest::Destination);
                     self.watches.remove(address.ip(), Interest::Backend);
                 }
             }
@@ -151,10 +150,8 @@ impl Ledger {
             return Due::Wait;
         }
         let mut operations = vec![Operation::RemoveBackend(held.id, Family::of(ip))];
-        for interest in [Interest::Destination, Interest::Backend] {
-            if self.watches.is_last(ip, interest) {
-                operations.push(Operation::Unwatch(ip, interest));
-            }
+        if last {
+            operations.push(Operation::Unwatch(ip, Interest::Backend));
         }
         Due::Free(operations)
     }

@@ -80,7 +80,7 @@ impl Ledger {
                 self.holders.remove(&address);
             }
             if let FrontendAddress::Address(at, _) = address {
-                self.retire(Some(owner), Item::Watch(at.ip(), Interest::Destination), now);
+                self.retire(Some(owner), Item::Watch(at.ip(), Interest::Frontend), now);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Watches {
 
 fn index(interest: Interest) -> usize {
     match interest {
-        Interest::Destination => 0,
+        Interest::Frontend => 0,
         Interest::Backend => 1,
     }
 }
@@ -79,20 +79,20 @@ mod tests {
     fn only_the_first_and_the_last_user_matter() {
         let ip: IpAddr = "10.0.0.1".parse().unwrap();
         let mut watches = Watches::default();
-        watches.add(ip, Interest::Destination);
-        watches.add(ip, Interest::Destination);
+        watches.add(ip, Interest::Frontend);
+        watches.add(ip, Interest::Frontend);
         watches.add(ip, Interest::Backend);
         assert_eq!(
             watches.pending(),
-            [Operation::Watch(ip, Interest::Destination), Operation::Watch(ip, Interest::Backend)]
+            [Operation::Watch(ip, Interest::Frontend), Operation::Watch(ip, Interest::Backend)]
         );
         watches.confirm(1);
-        assert!(!watches.is_last(ip, Interest::Destination));
-        watches.remove(ip, Interest::Destination);
-        assert!(watches.is_last(ip, Interest::Destination));
+        assert!(!watches.is_last(ip, Interest::Frontend));
+        watches.remove(ip, Interest::Frontend);
+        assert!(watches.is_last(ip, Interest::Frontend));
         watches.remove(ip, Interest::Backend);
         assert!(watches.pending().is_empty(), "nobody needs what was pending");
-        watches.remove(ip, Interest::Destination);
+        watches.remove(ip, Interest::Frontend);
         assert!(watches.users.is_empty());
     }
 }

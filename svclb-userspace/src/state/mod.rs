@@ -135,10 +135,10 @@ impl<W: MapWriter> Engine<W> {
     pub fn set_node_addresses(&mut self, addresses: HashSet<IpAddr>, now: Instant) -> Outcome {
         let old = mem::replace(&mut self.own_addresses, addresses);
         for ip in self.own_addresses.difference(&old) {
-            self.ledger.watch(*ip, Interest::Destination);
+            self.ledger.watch(*ip, Interest::Frontend);
         }
         for ip in old.difference(&self.own_addresses) {
-            self.ledger.unwatch(*ip, Interest::Destination, now);
+            self.ledger.unwatch(*ip, Interest::Frontend, now);
         }
         let object = self.snapshot.node(&self.node.name);
         let object = object.map(|node| node.addresses.clone()).unwrap_or_default();

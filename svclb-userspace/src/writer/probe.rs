@@ -35,7 +35,7 @@ impl Bit {
 
     /// The bits of an address, whatever it is.
     fn all(ip: IpAddr) -> [Self; 2] {
-        [Interest::Destination, Interest::Backend].map(|interest| Self::of(ip, interest))
+        [Interest::Frontend, Interest::Backend].map(|interest| Self::of(ip, interest))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn bit(last: u16) -> Bit {
-        Bit::of(ip(last), Interest::Destination)
+        Bit::of(ip(last), Interest::Frontend)
     }
 
     #[test]

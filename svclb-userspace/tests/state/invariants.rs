@@ -31,7 +31,7 @@ fn check(state: &KernelState, after: &Operation) {
     for (address, frontend) in &state.frontends {
         assert!(state.names.contains_key(&frontend.service), "{address} is nobody's: {after:?}");
         if let FrontendAddress::Address(at, _) = address {
-            let watched = state.watched.contains(at.ip(), Interest::Destination);
+            let watched = state.watched.contains(at.ip(), Interest::Frontend);
             assert!(watched, "{address} is not watched: {after:?}");
         }
     }
@@ -47,9 +47,7 @@ fn check(state: &KernelState, after: &Operation) {
         }
     }
     for backend in state.backends.values() {
-        for interest in [Interest::Destination, Interest::Backend] {
-            let watched = state.watched.contains(backend.address.ip(), interest);
-            assert!(watched, "{} is not watched: {after:?}", backend.address);
-        }
+        let watched = state.watched.contains(backend.address.ip(), Interest::Backend);
+        assert!(watched, "{} is not watched: {after:?}", backend.address);
     }
 }
