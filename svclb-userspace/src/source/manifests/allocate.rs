@@ -16,7 +16,7 @@ use crate::{
     snapshot::{self, ObjectKey},
     source::{
         convert::{self, FieldError},
-        objects::{ClusterIp, IpFamilyPolicy, Service, ServiceSpec, ServiceType},
+        objects::{ClusterIp, IpFamilyPolicy, Service, ServicePort, ServiceSpec, ServiceType},
     },
 };
 
@@ -112,38 +112,53 @@ impl Allocator {
         key: &ObjectKey,
         service: &Service,
     ) -> (Option<snapshot::Service>, Vec<FieldError>) {
-        let mut problems = Vec::new();
         let mut service = service.clone();
         let needs = self.needs(key, &service.spec);
-        let name = key.to_string();
-        if let Some(error) = self.missing_family(&service.spec) {
-            problems.push(error);
-        }
-        let mut addresses = Vec::new();
-        for (key, _) in needs.addresses {
-            match self.addresses.give(&key, self.ranges.addresses(&name, key.1)) {
-                Some(ip) => addresses.push(ClusterIp::Address(ip)),
+        let mut problems: Vec<_> = self.missing_family(&service.spec).into_iter().collect();
+        self.give_addresses(needs.addresses, &mut service.spec, &mut problems);
+        self.give_node_ports(needs.node_ports, &mut service.spec, &mut problems);
+        (convert::service(&service), problems)
+    }
+
+    fn give_addresses(
+        &mut self,
+        needs: Vec<(AddressKey, Option<IpAddr>)>,
+        spec: &mut ServiceSpec,
+        problems: &mut Vec<FieldError>,
+    ) {
+        spec.cluster_ip = ClusterIp::Unset;
+        spec.cluster_ips.clear();
+        for (key, _) in needs {
+            let (service, family) = &key;
+            let candidates = self.ranges.addresses(&service.to_string(), *family);
+            match self.addresses.give(&key, candidates) {
+                Some(ip) => spec.cluster_ips.push(ClusterIp::Address(ip)),
                 None => problems.push(FieldError::new(
                     "spec.clusterIPs",
-                    format!("no {} address is left for it", key.1),
+                    format!("no {family} address is left for it"),
                 )),
             }
         }
-        service.spec.cluster_ips = addresses;
-        service.spec.cluster_ip = ClusterIp::Unset;
-        for (key, _) in needs.node_ports {
-            let text = format!("{name} {}/{}", key.1, key.2);
-            let given = self.node_ports.give(&key, self.ranges.node_ports(&text));
-            let ports = &mut service.spec.ports;
-            let port = ports
-                .iter_mut()
-                .find(|port| port.name == key.1 && port.protocol.protocol() == Some(key.2));
-            match (port, given) {
+    }
+
+    fn give_node_ports(
+        &mut self,
+        needs: Vec<(PortKey, Option<u16>)>,
+        spec: &mut ServiceSpec,
+        problems: &mut Vec<FieldError>,
+    ) {
+        for (key, _) in needs {
+            let (service, name, protocol) = &key;
+            let candidates = self.ranges.node_ports(&format!("{service} {name}/{protocol}"));
+            let given = self.node_ports.give(&key, candidates);
+            let is_it = |port: &&mut ServicePort| {
+                port.name == *name && port.protocol.protocol() == Some(*protocol)
+            };
+            match (spec.ports.iter_mut().find(is_it), given) {
                 (Some(port), Some(given)) => port.node_port = given,
                 _ => problems.push(FieldError::new("spec.ports", "no NodePort is left for it")),
             }
         }
-        (convert::service(&service), problems)
     }
 
     fn needs(&self, key: &ObjectKey, spec: &ServiceSpec) -> Needs {
