@@ -39,18 +39,9 @@ fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
     let known = flow::between(&packet.tuple)?.ok_or(Stop::NotOurs)?;
     match known.role {
         Role::RequestOut => send(skb, packet, &known),
-        _ if is_premature(skb, &known) => Err(Stop::NotOurs),
+        _ if known.is_elsewhere(skb) => Err(Stop::NotOurs),
         _ => reply(skb, packet, &known),
     }
-}
-
-/// Whether an answer to a direct connection has not reached its client's own device yet. Given its
-/// port back on the way there (at the bridge of the client's port), it would carry the tuple that
-/// the connection has stepped aside from, and the next hook would take it for the service's.
-#[inline(always)]
-fn is_premature<A: Network>(skb: &Skb, known: &Known<A>) -> bool {
-    let facts = &known.view.facts;
-    facts.flags & flags::DIRECT != 0 && facts.ifindex != skb.ifindex()
 }
 
 #[inline(always)]

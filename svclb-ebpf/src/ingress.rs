@@ -41,6 +41,7 @@ fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
 fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
     let now = raw::now_ns();
     let known = match current(packet, now)? {
+        Some(known) if known.is_elsewhere(skb) => return Err(Stop::NotOurs),
         Some(known) => known,
         None => begin(skb, packet, now)?,
     };

@@ -11,7 +11,7 @@ mod open;
 pub mod sweep;
 
 use svclb_common::{
-    flow::{Facts, Flow, Role},
+    flow::{Facts, Flow, Role, flags},
     outcome::Outcome,
     tuple::Tuple,
 };
@@ -23,7 +23,7 @@ pub use open::open;
 use crate::{
     desk,
     maps::Tables,
-    raw::{Locked, Record},
+    raw::{Locked, Record, Skb},
 };
 
 /// A packet's flow, and what the packet is to it.
@@ -55,6 +55,17 @@ impl<A: Tables> Known<A> {
         let Some(role) = Role::from_number((found.0 >> 32) as u32) else { return Ok(None) };
         let record = A::record(found.0 as u32).ok_or(Outcome::FlowBusy)?;
         Ok(Some(Self { record, role, view: desk::view().ok_or(Outcome::FlowBusy)? }))
+    }
+
+    /// Whether the flow is a direct connection and this is not its client's device.
+    ///
+    /// Such a connection is moved aside and back at that device only: on the way there (at the
+    /// bridge of the client's port, say) its own tuple is the one that it has stepped aside from,
+    /// and means the service's flow.
+    #[inline(always)]
+    pub fn is_elsewhere(&self, skb: &Skb) -> bool {
+        let facts = &self.view.facts;
+        facts.flags & flags::DIRECT != 0 && facts.ifindex != skb.ifindex()
     }
 }
 

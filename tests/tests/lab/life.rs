@@ -136,8 +136,13 @@ fn nothing_left(node: &Node) -> Result<()> {
     ensure!(pinned.is_empty(), "{}: left in bpffs: {pinned:?}", node.name);
     for device in node.netns().devices()? {
         for hook in HOOKS {
-            let left = hooks(node, &device, hook)?;
-            ensure!(left == 0, "{}: {left} programs left at {hook:?} of {device}", node.name);
+            let what = format!("no program at {hook:?} of {device} of {}", node.name);
+            // The kernel detaches a link a moment after its last pin is gone.
+            wait_for(&what, SOON, || match hooks(node, &device, hook) {
+                Ok(0) => Some(Ok(())),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })??;
         }
     }
     Ok(())

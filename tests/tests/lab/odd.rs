@@ -140,7 +140,7 @@ fn send_odd_packets(world: &World, family: Family) -> Result<()> {
             wrong_headers(&tcp, &udp, family),
             wrong_lengths(&tcp, &udp, family),
             wrong_options(&tcp, &udp, family),
-            every_flag(&tcp),
+            every_flag(&way, dst),
             every_protocol(source.ip(), dst.ip()),
         ];
         packets.concat().iter().try_for_each(|packet| way.send(&packet.clone().payload(b"odd")))?;
@@ -206,8 +206,9 @@ fn wrong_options(tcp: &Packet, udp: &Packet, family: Family) -> Vec<Packet> {
     packets
 }
 
-fn every_flag(tcp: &Packet) -> Vec<Packet> {
-    (0..=255).map(|flags| tcp.clone().flags(flags)).collect()
+/// All without a flow, so that those in mid-stream are refused.
+fn every_flag(way: &Way<'_>, dst: SocketAddr) -> Vec<Packet> {
+    (0..=255).map(|flags| Packet::tcp(way.asker.fresh_source(dst), dst).flags(flags)).collect()
 }
 
 fn every_protocol(src: IpAddr, dst: IpAddr) -> Vec<Packet> {

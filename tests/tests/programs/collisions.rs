@@ -5,6 +5,7 @@ use std::{sync::Barrier, thread};
 use svclb::plan::operation::Protocol::{Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
+    lab::Netns,
     packet::flags,
     programs::{
         Hook::{Egress, Ingress},
@@ -14,7 +15,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{families, port},
-    answer, opening, pass, segment, untouched,
+    answer, opening, pass, right, segment, untouched,
 };
 
 fn load() -> Programs {
@@ -109,6 +110,39 @@ fn two_cpus_open_one_flow_together() {
     }
 }
 
+/// On a bridge, a rewritten packet meets the ingress hook of the port and then the bridge's. Between
+/// the hooks it looks like the direct connection that was moved aside.
+#[test]
+fn a_services_packet_at_a_second_device_is_not_the_direct_connections() {
+    const PORT: u32 = 2;
+    const BRIDGE: u32 = 3;
+    let name = format!("svclb-{}-0-programs", std::process::id());
+    let devices = Netns::create(&name).expect("a network namespace");
+    devices.ip("link add port type veth peer name bridge").expect("two devices");
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let mut programs = load();
+            programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
+            let programs = &programs;
+            let pass_on = |ifindex, frame: &[u8]| {
+                let run = || Ok(programs.run_on(Ingress, ifindex, frame));
+                devices.run(run).expect("the hook runs").1
+            };
+            let service = opening(protocol, a.client, a.vip);
+            let between = pass_on(PORT, &service);
+            let direct = pass_on(PORT, &opening(protocol, a.client, a.backends[0]));
+            assert_ne!(right(&direct).src, right(&between).src);
+            assert_eq!(pass_on(BRIDGE, &direct), direct);
+            for _ in 0..2 {
+                let between = pass_on(PORT, &service);
+                for o in Outcome::ALL { let c = programs.count(*o); if c>0 { eprintln!("DBG {} {}", o.name(), c); } }
+                assert_eq!(pass_on(BRIDGE, &between), between);
+                eprintln!("DBG {:?} {:?}", right(&between), right(&direct));
+            }
+        }
+    }
+}
+
 /// While a device changes from filters to links, both kinds of program see its packets.
 #[test]
 fn two_programs_at_one_hook_rewrite_once() {
@@ -121,6 +155,11 @@ fn two_programs_at_one_hook_rewrite_once() {
             let (_, second, _) = programs.run_after(Ingress, 1, &scratch, &first);
             assert_eq!(first, second);
             assert_eq!(programs.count(Outcome::DirectMoved), 0);
+            // A direct connection steps aside; what follows on the service's flow is not its.
+            pass(&programs, Ingress, &opening(protocol, a.client, a.backends[0]));
+            let (_, first, scratch) = programs.run_after(Ingress, 1, &[0; 20], &frame);
+            let (_, second, _) = programs.run_after(Ingress, 1, &scratch, &first);
+            assert_eq!(first, second);
             let reply = answer(protocol, a.backends[0], a.client);
             let (_, once) = programs.run(Egress, &reply);
             untouched(&mut programs, Egress, &once);
