@@ -11,6 +11,7 @@
 //! assert!(explain(&wrong, Link::None).is_err());
 //! ```
 
+mod build;
 mod builder;
 mod explain;
 mod field;
