@@ -65,25 +65,42 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     let Some(_lock) = pins.lock()? else {
         bail!("another agent is using {}", pins.root().display());
     };
-    let ready = Ready::new(options.ready_file)?;
+    let ready = Ready::new(options.ready_file.clone())?;
     let mut loaded = loader::load(&pins, &options.load)?;
     follow_kernel(&pins, &mut loaded, options.kernel_log)?;
-    let programmer = Programmer::adopt(&pins, &options.node_name, loaded.limits())?;
+    let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
+    let worker = Worker::start(&mut loaded, &pins, mechanism)?;
+    let monitor = Monitor::start(&worker).await?;
+    let main_loop = main_loop(&pins, loaded, options, ready, &monitor)?;
+    let result = until_stopped(main_loop, monitor, &mut stop).await;
+    worker.join();
+    result
+}
+
+/// Takes over what is pinned, and begins to follow the source.
+fn main_loop(
+    pins: &Pins,
+    mut loaded: Loaded,
+    options: Options,
+    ready: Ready,
+    monitor: &Monitor,
+) -> Result<MainLoop> {
+    let programmer = Programmer::adopt(pins, &options.node_name, loaded.limits())?;
     let source = Manifests::start(watch::Options {
         folder: options.manifests,
         ranges: options.ranges,
         in_use: InUse::of(programmer.kernel()),
     })
     .context("follow the manifests")?;
-    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, &pins)?);
-    let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
-    let worker = Worker::start(&mut loaded, &pins, mechanism)?;
-    let monitor = Monitor::start(&worker).await?;
-    let main_loop = MainLoop::new(programmer, housekeeper, ready, source, &monitor);
+    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
+    Ok(MainLoop::new(programmer, housekeeper, ready, source, monitor))
+}
+
+async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {
     let mut monitor = tokio::spawn(monitor.run());
     let result = tokio::select! {
         failed = main_loop.run() => failed,
-        ended = &mut monitor => ended.context("the netlink task")?,
+        ended = &mut monitor => return ended.context("the netlink task")?,
         signal = stop.received() => {
             info!(signal, "stopping, programs stay attached");
             Ok(())
@@ -92,7 +109,6 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     monitor.abort();
     // It can only say that it was aborted.
     let _ = monitor.await;
-    worker.join();
     result
 }
 

@@ -1,0 +1,64 @@
+//! The binary's exit codes and messages, as far as they need no privileges.
+
+use std::{
+    io::Read,
+    process::{Command, Output, Stdio},
+};
+
+fn svclb(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_svclb"));
+    command.args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = svclb(arguments).output().expect("svclb starts");
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    for arguments in [&["get"][..], &["get", "pods"], &["fly"], &["run"]] {
+        assert_eq!(run(arguments).0, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_bpffs_is_code_1_and_says_how_to_mount() {
+    for arguments in [&["get", "services", "--bpffs", "/proc"][..], &["unload", "--bpffs", "/proc"]]
+    {
+        let (code, message) = run(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}");
+        assert!(message.contains("mount -t bpf"), "{message}");
+    }
+}
+
+#[test]
+fn an_unfit_node_is_code_1_and_every_check_is_printed() {
+    let output =
+        svclb(&["check", "-o", "json", "--bpffs", "/proc"]).output().expect("svclb starts");
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("JSON on standard output");
+    let findings = findings.as_array().expect("a list");
+    let result_of = |check: &str| {
+        let finding = findings.iter().find(|finding| finding["check"] == check);
+        finding.and_then(|finding| finding["result"].as_str()).unwrap_or("missing").to_owned()
+    };
+    assert_eq!(result_of("bpffs"), "fail");
+    assert_ne!(result_of("kernel"), "missing");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let mut child = svclb(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("svclb starts");
+    drop(child.stdout.take());
+    let mut errors = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut errors).expect("text");
+    assert_eq!(child.wait().expect("svclb ends").code(), Some(0), "{errors}");
+    assert_eq!(errors, "");
+}
