@@ -48,11 +48,7 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     if !opens {
         return Err(if frontend.is_some() { Outcome::NoFlow.into() } else { Stop::NotOurs });
     }
-    // A packet that an ingress hook has rewritten, here or at another device, is never decided
-    // twice.
-    if skb.is_rewritten() {
-        return Err(Stop::NotOurs);
-    }
+    // A packet that another device's ingress hook has rewritten is never decided twice.
     let holder = if concern.backend { flow::holder(tuple)? } else { None };
     if let Some((role, ifindex)) = holder
         && (role != Role::RequestOut || ifindex != skb.ifindex())

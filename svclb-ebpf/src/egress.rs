@@ -9,7 +9,7 @@ use crate::{
     flow::{self, Known, View},
     maps,
     packet::{self, Network, Packet, Step, Stop},
-    raw::{self, Skb},
+    raw::{self, Note, Skb},
     report,
 };
 
@@ -36,6 +36,9 @@ fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
 
 #[inline(always)]
 fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+    if skb.is_rewritten(Note::Egress) {
+        return Err(Stop::NotOurs);
+    }
     let known = flow::between(&packet.tuple)?.ok_or(Stop::NotOurs)?;
     match known.role {
         Role::RequestOut => send(skb, packet, &known),
@@ -65,5 +68,6 @@ fn reply<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Ste
     record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), raw::now_ns());
     report::traffic(skb, facts, *role);
     packet::rewrite(skb, packet, to)?;
+    skb.note_rewritten(Note::Egress);
     Ok(Outcome::Reply)
 }

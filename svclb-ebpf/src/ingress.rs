@@ -11,7 +11,7 @@ use crate::{
     flow::{self, Known, View},
     maps,
     packet::{self, Network, Packet, Step, Stop},
-    raw::{self, Skb},
+    raw::{self, Note, Skb},
     report,
 };
 
@@ -39,6 +39,9 @@ fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
 
 #[inline(always)]
 fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+    if skb.is_rewritten(Note::Ingress) {
+        return Err(Stop::NotOurs);
+    }
     let now = raw::now_ns();
     let known = match current(packet, now)? {
         Some(known) if known.is_elsewhere(skb) => return Err(Stop::NotOurs),
@@ -104,6 +107,7 @@ fn forward<A: Network>(
     now: u64,
 ) -> Step<Outcome> {
     packet::rewrite(skb, packet, &known.view.to)?;
+    skb.note_rewritten(Note::Ingress);
     if known.role == Role::Return {
         return Ok(Outcome::Returned);
     }
@@ -111,6 +115,5 @@ fn forward<A: Network>(
     record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), now);
     report::traffic(skb, facts, *role);
     bridge::stay(skb, known)?;
-    skb.note_rewritten();
     Ok(Outcome::Request)
 }

@@ -6,4 +6,4 @@ mod skb;
 
 pub use kernel::{cpu, has_socket, neighbour, now_ns, repeat};
 pub use record::{Locked, Record};
-pub use skb::Skb;
+pub use skb::{Note, Skb};

@@ -28,8 +28,15 @@ unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
 unsafe impl Header for u32 {}
 
-/// What nobody else writes by chance: the note of [`Skb::note_rewritten`].
-const REWRITTEN: u32 = 0x73_76_6c_62;
+/// The hook in a note of [`Skb::note_rewritten`]: numbers that nobody else writes by chance.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum Note {
+    /// The ingress hook.
+    Ingress = 0x7376_6c69,
+    /// The egress hook.
+    Egress = 0x7376_6c65,
+}
 
 /// The packet at a hook. Offsets count from the network header.
 pub struct Skb {
@@ -58,20 +65,21 @@ impl Skb {
         unsafe { (*self.skb).ifindex }
     }
 
-    /// Notes that this device's ingress hook has rewritten the packet, for a second program at the
-    /// same hook (a filter that a link is about to replace). The note lies in the scratch space
-    /// that the kernel's layers reuse: it does not live longer than the hook.
+    /// Notes that this hook of this device has rewritten the packet, for a second program at the
+    /// same hook (a filter that a link is about to replace): a rewritten tuple may mean another
+    /// flow. The note lies in the scratch space that the kernel's layers reuse, so it does not
+    /// outlive the hook for long.
     #[inline(always)]
-    pub fn note_rewritten(&mut self) {
+    pub fn note_rewritten(&mut self, by: Note) {
         // SAFETY: as above.
-        unsafe { (*self.skb).cb[0] = REWRITTEN ^ self.ifindex() };
+        unsafe { (*self.skb).cb[0] = by as u32 ^ self.ifindex() };
     }
 
     /// Whether [`Skb::note_rewritten`] was called at this hook of this device.
     #[inline(always)]
-    pub fn is_rewritten(&self) -> bool {
+    pub fn is_rewritten(&self, by: Note) -> bool {
         // SAFETY: as above.
-        unsafe { (*self.skb).cb[0] == REWRITTEN ^ self.ifindex() }
+        unsafe { (*self.skb).cb[0] == by as u32 ^ self.ifindex() }
     }
 
     /// Length in bytes, from the network header on.
