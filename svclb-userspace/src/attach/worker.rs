@@ -48,7 +48,7 @@ pub(super) enum Command {
 /// The devices of the node.
 #[derive(Debug)]
 pub(super) struct Inventory {
-    /// Interface indices of all of them, and [`NODE`].
+    /// Interface indices of all of them, and 0 for the node itself.
     pub(super) indices: BTreeSet<u32>,
     /// Those that are attached to.
     pub(super) targets: Vec<Target>,
