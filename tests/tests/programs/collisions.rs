@@ -29,13 +29,13 @@ fn two_services_that_share_a_backend_can_be_asked_from_one_port() {
             let mut programs = load();
             programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
             programs.cluster_ip(a.other_vip, protocol, &[(a.backends[0], true)]);
-            let first = pass(&mut programs, Ingress, &opening(protocol, a.client, a.vip));
-            let second = pass(&mut programs, Ingress, &opening(protocol, a.client, a.other_vip));
+            let first = pass(&programs, Ingress, &opening(protocol, a.client, a.vip));
+            let second = pass(&programs, Ingress, &opening(protocol, a.client, a.other_vip));
             assert_eq!((first.dst, second.dst), (a.backends[0], a.backends[0]));
             assert_ne!(first.src, second.src);
             for (between, vip) in [(first, a.vip), (second, a.other_vip)] {
                 let reply = answer(protocol, between.dst, between.src);
-                let seen = pass(&mut programs, Egress, &reply);
+                let seen = pass(&programs, Egress, &reply);
                 assert_eq!((seen.src, seen.dst), (vip, a.client));
             }
             assert_eq!(programs.count(Outcome::PortMoved), 1);
@@ -49,15 +49,15 @@ fn a_direct_connection_that_comes_second_is_moved_aside() {
         for protocol in [Tcp, Udp] {
             let mut programs = load();
             programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
-            let service = pass(&mut programs, Ingress, &opening(protocol, a.client, a.vip));
-            let direct = pass(&mut programs, Ingress, &opening(protocol, a.client, a.backends[0]));
+            let service = pass(&programs, Ingress, &opening(protocol, a.client, a.vip));
+            let direct = pass(&programs, Ingress, &opening(protocol, a.client, a.backends[0]));
             assert_eq!(direct.dst, a.backends[0]);
             assert_ne!(direct.src.port(), service.src.port());
             let reply = answer(protocol, a.backends[0], direct.src);
-            let seen = pass(&mut programs, Egress, &reply);
+            let seen = pass(&programs, Egress, &reply);
             assert_eq!((seen.src, seen.dst), (a.backends[0], a.client));
             let reply = answer(protocol, a.backends[0], service.src);
-            let seen = pass(&mut programs, Egress, &reply);
+            let seen = pass(&programs, Egress, &reply);
             assert_eq!((seen.src, seen.dst), (a.vip, a.client));
             assert_eq!(programs.count(Outcome::DirectMoved), 1);
         }
@@ -71,14 +71,14 @@ fn a_direct_connection_that_came_first_keeps_its_tuple() {
             let mut programs = load();
             programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
             let direct = opening(protocol, a.client, a.backends[0]);
-            untouched(&mut programs, Ingress, &direct);
-            untouched(&mut programs, Egress, &direct);
-            let service = pass(&mut programs, Ingress, &opening(protocol, a.client, a.vip));
+            untouched(&programs, Ingress, &direct);
+            untouched(&programs, Egress, &direct);
+            let service = pass(&programs, Ingress, &opening(protocol, a.client, a.vip));
             assert_eq!(service.dst, a.backends[0]);
             assert_ne!(service.src.port(), a.client.port());
-            untouched(&mut programs, Egress, &answer(protocol, a.backends[0], a.client));
+            untouched(&programs, Egress, &answer(protocol, a.backends[0], a.client));
             let reply = answer(protocol, a.backends[0], service.src);
-            assert_eq!(pass(&mut programs, Egress, &reply).src, a.vip);
+            assert_eq!(pass(&programs, Egress, &reply).src, a.vip);
         }
     }
 }
@@ -176,7 +176,7 @@ fn direct_segments_in_mid_stream_are_left_alone() {
         let mut programs = load();
         programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
         let frame = segment(a.client, a.backends[0], flags::ACK);
-        untouched(&mut programs, Ingress, &frame);
-        untouched(&mut programs, Egress, &frame);
+        untouched(&programs, Ingress, &frame);
+        untouched(&programs, Egress, &frame);
     }
 }

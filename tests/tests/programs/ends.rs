@@ -44,7 +44,7 @@ fn a_service_without_endpoints_drops_and_counts() {
         for protocol in [Tcp, Udp] {
             let mut programs = load(|_| {});
             programs.cluster_ip(a.vip, protocol, &[]);
-            dropped(&mut programs, Ingress, &opening(protocol, a.client, a.vip));
+            dropped(&programs, Ingress, &opening(protocol, a.client, a.vip));
             assert_eq!(programs.count(Outcome::NoEndpoint), 1);
             assert_eq!(programs.count(Outcome::Opened), 0);
         }
@@ -59,7 +59,7 @@ fn tcp_in_mid_stream_without_a_flow_is_dropped_and_counted() {
         let syn = flags::SYN;
         let kinds = [flags::ACK, flags::RST, flags::FIN | flags::ACK, syn | flags::ACK, 0];
         for flags in kinds.into_iter().chain([syn | flags::FIN, syn | flags::RST]) {
-            dropped(&mut programs, Ingress, &segment(a.client, a.vip, flags));
+            dropped(&programs, Ingress, &segment(a.client, a.vip, flags));
         }
         assert_eq!(programs.count(Outcome::NoFlow), 7);
     }
@@ -72,15 +72,15 @@ fn a_new_syn_on_a_closed_flow_is_decided_anew() {
         let placed =
             programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true), (a.backends[1], true)]);
         programs.switch(&placed, &[0]);
-        let between = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
-        pass(&mut programs, Egress, &reply_to(Tcp, &between));
-        pass(&mut programs, Ingress, &segment(a.client, a.vip, flags::FIN | flags::ACK));
+        let between = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
+        pass(&programs, Egress, &reply_to(Tcp, &between));
+        pass(&programs, Ingress, &segment(a.client, a.vip, flags::FIN | flags::ACK));
         let fin = segment(between.dst, between.src, flags::FIN | flags::ACK);
-        pass(&mut programs, Egress, &fin);
+        pass(&programs, Egress, &fin);
         programs.switch(&placed, &[1]);
-        let last = pass(&mut programs, Ingress, &segment(a.client, a.vip, flags::ACK));
+        let last = pass(&programs, Ingress, &segment(a.client, a.vip, flags::ACK));
         assert_eq!(last.dst, a.backends[0], "the last acknowledgement still finds its way");
-        let again = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
+        let again = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
         assert_eq!(again.dst, a.backends[1]);
     }
 }
@@ -92,10 +92,10 @@ fn a_syn_on_an_established_flow_goes_to_its_backend() {
         let placed =
             programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true), (a.backends[1], true)]);
         programs.switch(&placed, &[0]);
-        let between = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
-        pass(&mut programs, Egress, &reply_to(Tcp, &between));
+        let between = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
+        pass(&programs, Egress, &reply_to(Tcp, &between));
         programs.switch(&placed, &[1]);
-        let again = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
+        let again = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
         assert_eq!(again.dst, a.backends[0], "the backend's challenge decides");
     }
 }
@@ -107,16 +107,16 @@ fn a_udp_flow_is_forgotten_when_its_endpoint_no_longer_serves() {
         let placed =
             programs.cluster_ip(a.vip, Udp, &[(a.backends[0], true), (a.backends[1], true)]);
         programs.switch(&placed, &[0]);
-        let between = pass(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
-        pass(&mut programs, Egress, &reply_to(Udp, &between));
+        let between = pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
+        pass(&programs, Egress, &reply_to(Udp, &between));
         programs.switch(&placed, &[1]);
         programs.stop_serving(&placed, 0);
-        let next = pass(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
+        let next = pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
         assert_eq!(next.dst, a.backends[1]);
         assert_eq!(programs.count(Outcome::Forgotten), 1);
         programs.switch(&placed, &[]);
         programs.stop_serving(&placed, 1);
-        dropped(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
+        dropped(&programs, Ingress, &opening(Udp, a.client, a.vip));
         assert_eq!(programs.count(Outcome::NoEndpoint), 1);
     }
 }
@@ -126,10 +126,10 @@ fn a_syn_that_nobody_answered_is_retried_elsewhere_when_its_endpoint_is_gone() {
     let (a, mut programs) = (v4(), load(|_| {}));
     let placed = programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true), (a.backends[1], true)]);
     programs.switch(&placed, &[0]);
-    pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
+    pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
     programs.switch(&placed, &[1]);
     programs.stop_serving(&placed, 0);
-    let retry = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
+    let retry = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
     assert_eq!(retry.dst, a.backends[1]);
 }
 
@@ -138,10 +138,10 @@ fn flows_expire_without_the_agent_and_by_the_sweep() {
     for a in families() {
         let mut programs = load(|options| options.timeouts.udp_opening = 0);
         programs.cluster_ip(a.vip, Udp, &[(a.backends[0], true)]);
-        pass(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
+        pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
         // The clock of the programs has the resolution of a timer tick.
         wait("a packet finds its flow expired", || {
-            pass(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
+            pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
             programs.count(Outcome::Expired) > 0
         });
         let before = programs.count(Outcome::Expired);
@@ -160,8 +160,8 @@ fn a_full_table_evicts_flows_without_a_reply_and_never_established_ones() {
         let established: Vec<u16> = (1000..1032).collect();
         for sport in &established {
             let client = port(a.client, *sport);
-            let between = pass(&mut programs, Ingress, &opening(Tcp, client, a.vip));
-            pass(&mut programs, Egress, &reply_to(Tcp, &between));
+            let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
+            pass(&programs, Egress, &reply_to(Tcp, &between));
         }
         for sport in 2000..3000 {
             programs.run(Ingress, &opening(Tcp, port(a.client, sport), a.vip));
@@ -169,9 +169,9 @@ fn a_full_table_evicts_flows_without_a_reply_and_never_established_ones() {
         assert!(programs.count(Outcome::Evicted) > 500);
         for sport in &established {
             let client = port(a.client, *sport);
-            let seen = pass(&mut programs, Ingress, &segment(client, a.vip, flags::ACK));
+            let seen = pass(&programs, Ingress, &segment(client, a.vip, flags::ACK));
             assert_eq!(seen.dst, a.backends[0]);
-            let seen = pass(&mut programs, Egress, &answer(Tcp, a.backends[0], client));
+            let seen = pass(&programs, Egress, &answer(Tcp, a.backends[0], client));
             assert_eq!(seen.src, a.vip);
         }
     }
@@ -183,13 +183,13 @@ fn a_table_full_of_established_flows_refuses_new_ones_by_name() {
     programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
     for sport in 1000..1064 {
         let client = port(a.client, sport);
-        let between = pass(&mut programs, Ingress, &opening(Tcp, client, a.vip));
-        pass(&mut programs, Egress, &reply_to(Tcp, &between));
+        let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
+        pass(&programs, Egress, &reply_to(Tcp, &between));
     }
-    dropped(&mut programs, Ingress, &opening(Tcp, port(a.client, 2000), a.vip));
+    dropped(&programs, Ingress, &opening(Tcp, port(a.client, 2000), a.vip));
     assert_eq!(programs.count(Outcome::FlowTableFull), 1);
     // One connection ends: the next finds its record within a turn of the hand.
-    pass(&mut programs, Ingress, &segment(port(a.client, 1000), a.vip, flags::RST));
+    pass(&programs, Ingress, &segment(port(a.client, 1000), a.vip, flags::RST));
     let turns = (0..64).take_while(|i| {
         let client = port(a.client, 3000 + i);
         programs.run(Ingress, &opening(Tcp, client, a.vip)).0 == svclb_tests::programs::Action::Drop
@@ -210,7 +210,7 @@ fn masquerade_ports_are_exhausted_by_name_and_recover() {
         assert_eq!(programs.count(Outcome::NoMasqPort), 1);
         // A connection that has ended gives its port back at once.
         let client = port(a.other_client, 5003);
-        pass(&mut programs, Ingress, &segment(client, a.node, flags::RST));
+        pass(&programs, Ingress, &segment(client, a.node, flags::RST));
         assert!(masqueraded(&mut programs, &a, 6000).is_some());
     }
 }
@@ -221,7 +221,7 @@ fn without_an_address_to_masquerade_with_nothing_goes_out_wrong() {
     // A hairpin on a node whose addresses are not known yet.
     programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
     let client = port(a.backends[0], 50_000);
-    let between = pass(&mut programs, Ingress, &opening(Tcp, client, a.vip));
-    dropped(&mut programs, Egress, &opening(Tcp, between.src, between.dst));
+    let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
+    dropped(&programs, Egress, &opening(Tcp, between.src, between.dst));
     assert_eq!(programs.count(Outcome::NoMasqAddress), 1);
 }

@@ -37,12 +37,12 @@ fn counted(programs: &mut Programs, packet: &Packet, outcome: Outcome) {
 #[test]
 fn every_other_protocol_number_is_untouched() {
     for a in families() {
-        let mut programs = load(&a);
+        let programs = load(&a);
         // Numbers that are IPv6 extension headers are parsed as such.
         let extensions = [0, 43, 44, 60];
         for protocol in (0..=255).filter(|p| ![6, 17].contains(p) && !extensions.contains(p)) {
             let packet = Packet::protocol(protocol, a.client.ip(), a.vip.ip()).payload(&[0; 40]);
-            untouched(&mut programs, Ingress, &packet.ethernet().build());
+            untouched(&programs, Ingress, &packet.ethernet().build());
         }
     }
 }
@@ -87,13 +87,13 @@ fn wrong_ipv4_headers_are_untouched_and_counted() {
 fn truncated_frames_are_untouched() {
     for a in families() {
         for packet in [Packet::tcp(a.client, a.vip), Packet::udp(a.client, a.vip)] {
-            let mut programs = load(&a);
+            let programs = load(&a);
             let whole = packet.payload(b"0123456789").ethernet().build();
             // The kernel's test run wants a whole network header; less is sent in the lab.
             let network = if a.vip.is_ipv4() { 20 } else { 40 };
             for len in 14 + network..whole.len() {
-                untouched(&mut programs, Ingress, &whole[..len]);
-                untouched(&mut programs, Egress, &whole[..len]);
+                untouched(&programs, Ingress, &whole[..len]);
+                untouched(&programs, Egress, &whole[..len]);
             }
             assert_eq!(programs.count(Outcome::Opened), 0);
         }
@@ -103,12 +103,12 @@ fn truncated_frames_are_untouched() {
 #[test]
 fn fragments_are_untouched_and_counted() {
     for a in families() {
-        let mut programs = load(&a);
+        let programs = load(&a);
         let udp = Packet::udp(a.client, a.vip).payload(&[7; 2000]);
         let fragments = udp.ethernet().fragments(1200);
         assert!(fragments.len() > 1);
         for frame in &fragments {
-            untouched(&mut programs, Ingress, frame);
+            untouched(&programs, Ingress, frame);
         }
         assert_eq!(programs.count(Outcome::Fragment), fragments.len() as u64);
     }
@@ -129,10 +129,10 @@ fn extension_headers_that_must_not_be_passed_are_untouched_and_counted() {
 #[test]
 fn vlan_tags_and_other_ethertypes_are_untouched() {
     let a = v4();
-    let mut programs = load(&a);
+    let programs = load(&a);
     let udp = Packet::udp(a.client, a.vip).ethernet();
-    untouched(&mut programs, Ingress, &udp.clone().ethertype(0x0806).build());
-    untouched(&mut programs, Ingress, &udp.ethertype(0x88cc).build());
+    untouched(&programs, Ingress, &udp.clone().ethertype(0x0806).build());
+    untouched(&programs, Ingress, &udp.ethertype(0x88cc).build());
 }
 
 /// Random damage, from a fixed walk: whatever comes out is what went in, or a right packet to a

@@ -110,12 +110,12 @@ fn established_packets_keep_their_backend_when_the_endpoints_change() {
         let mut programs = load();
         let endpoints = a.backends.map(|backend| (backend, true));
         let placed = programs.cluster_ip(a.vip, Tcp, &endpoints);
-        let first = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip)).dst;
-        pass(&mut programs, Egress, &answer(Tcp, first, a.client));
+        let first = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip)).dst;
+        pass(&programs, Egress, &answer(Tcp, first, a.client));
         let others: Vec<usize> = (0..4).filter(|i| a.backends[*i] != first).collect();
         programs.switch(&placed, &others);
         for _ in 0..3 {
-            let seen = pass(&mut programs, Ingress, &segment(a.client, a.vip, flags::ACK));
+            let seen = pass(&programs, Ingress, &segment(a.client, a.vip, flags::ACK));
             assert_eq!(seen.dst, first);
         }
     }
@@ -132,7 +132,7 @@ fn new_flows_are_spread_fairly() {
         let mut shares: BTreeMap<_, f64> = BTreeMap::new();
         for i in 0..10_000 {
             let client = port(a.client, 1024 + i);
-            let seen = pass(&mut programs, Ingress, &opening(Tcp, client, a.vip));
+            let seen = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
             *shares.entry(seen.dst).or_default() += 1.0;
         }
         assert_eq!(shares.len(), 4);
@@ -148,7 +148,7 @@ fn ipv4_options_are_handled() {
     for words in 1..=10 {
         let options = vec![1; words * 4];
         let frame = Packet::udp(a.client, a.vip).ipv4_options(&options).payload(b"x");
-        assert_eq!(pass(&mut programs, Ingress, &frame.ethernet().build()).dst, a.backends[0]);
+        assert_eq!(pass(&programs, Ingress, &frame.ethernet().build()).dst, a.backends[0]);
     }
 }
 
@@ -165,7 +165,7 @@ fn ipv6_extension_headers_are_walked() {
     for chain in chains {
         let packet = Packet::udp(a.client, a.vip).payload(b"x").ethernet();
         let packet = chain.iter().fold(packet, |packet, header| packet.extension(header.clone()));
-        let seen = pass(&mut programs, Ingress, &packet.build());
+        let seen = pass(&programs, Ingress, &packet.build());
         assert_eq!(seen.dst, a.backends[0], "{chain:?}");
     }
 }
@@ -186,8 +186,8 @@ fn tcp_and_udp_on_one_port_are_two_frontends() {
         let mut programs = load();
         programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
         programs.cluster_ip(a.vip, Udp, &[(a.backends[1], true)]);
-        let tcp = pass(&mut programs, Ingress, &opening(Tcp, a.client, a.vip));
-        let udp = pass(&mut programs, Ingress, &opening(Udp, a.client, a.vip));
+        let tcp = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
+        let udp = pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
         assert_eq!((tcp.dst, udp.dst), (a.backends[0], a.backends[1]));
     }
 }
@@ -201,6 +201,21 @@ fn a_node_port_answers_at_the_nodes_addresses_only() {
         untouched(programs, Ingress, &opening(protocol, a.other_client, elsewhere));
         let other_port = port(a.node, 22);
         untouched(programs, Ingress, &opening(protocol, a.other_client, other_port));
+    });
+}
+
+/// The node, or netfilter's masquerade in its name, may use a port that is also a NodePort.
+#[test]
+fn an_answer_to_the_node_is_no_request_to_a_node_port() {
+    each(|programs, a, protocol| {
+        programs.node_port(a.node, protocol, &[(a.backends[2], false)]);
+        untouched(programs, Egress, &opening(protocol, a.node, a.backends[2]));
+        untouched(programs, Ingress, &answer(protocol, a.backends[2], a.node));
+        assert_eq!(programs.count(Outcome::Opened), 0);
+        // A pod that is a backend itself is a client like any other.
+        let pod = port(a.backends[2], 45_000);
+        let seen = pass(programs, Ingress, &opening(protocol, pod, a.node));
+        assert_eq!(seen.dst, a.backends[2]);
     });
 }
 
