@@ -17,7 +17,7 @@ pub(super) fn apply(node: &Netns, n: u8, preset: &Preset) -> Result<()> {
         ("net/ipv4/conf/all/rp_filter", rp_filter),
         ("net/ipv4/conf/default/rp_filter", rp_filter),
     ])?;
-    network::set_bridge_netfilter(node, preset.hostile.is_some_and(|h| h.bridge_netfilter))?;
+    network::set_bridge_netfilter(node, preset.needs_bridge_netfilter())?;
     if preset.hostile.is_some() {
         node.nft(&ruleset(n))?;
     }

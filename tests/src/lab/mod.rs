@@ -65,6 +65,6 @@ pub use node::Node;
 pub use pod::{DEFAULT_PORTS, Pod};
 pub use preset::{Hostile, PodLink, Preset, Transport};
 pub use process::{Process, binary};
-pub use topology::Lab;
+pub use topology::{Lab, must_be_root};
 pub use wait::{SOON, wait_for};
 pub use wire::Wire;

@@ -65,6 +65,12 @@ impl Preset {
         Self { hostile: HOSTILE_NO_BRIDGE, ..Self::VXLAN },
     ];
 
+    /// Whether it wants bridged packets to pass the IP rulesets.
+    pub fn needs_bridge_netfilter(&self) -> bool {
+        let asked = self.hostile.is_some_and(|hostile| hostile.bridge_netfilter);
+        asked && self.pods == PodLink::Bridged
+    }
+
     /// The largest IP packet that every path between pods carries.
     pub fn pod_mtu(&self) -> u16 {
         match self.transport {

@@ -109,7 +109,11 @@ impl Lab {
     }
 }
 
-fn must_be_root() -> Result<()> {
+/// Fails with one clear message unless this process is root's.
+///
+/// # Errors
+/// It is not.
+pub fn must_be_root() -> Result<()> {
     if !geteuid().is_root() {
         bail!("the lab makes network namespaces: run it as root");
     }

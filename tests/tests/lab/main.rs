@@ -17,32 +17,48 @@ mod tuples;
 mod untouched;
 mod world;
 
+use std::process::ExitCode;
+
 use libtest_mimic::{Arguments, Trial};
-use svclb_tests::lab::Preset;
+use svclb_tests::lab::{self, Preset};
 
 use crate::scenario::Scenario;
 
-fn main() {
+const SCENARIOS: &[&[Scenario]] = &[
+    bare::SCENARIOS,
+    reach::SCENARIOS,
+    tuples::SCENARIOS,
+    untouched::SCENARIOS,
+    odd::SCENARIOS,
+    objects::SCENARIOS,
+    load::SCENARIOS,
+    life::SCENARIOS,
+];
+
+fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
+    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     // The scenarios of a preset share its lab, so they go one after the other.
     arguments.test_threads = Some(1);
-    let scenarios: Vec<Scenario> = [
-        bare::SCENARIOS,
-        reach::SCENARIOS,
-        tuples::SCENARIOS,
-        untouched::SCENARIOS,
-        odd::SCENARIOS,
-        objects::SCENARIOS,
-        load::SCENARIOS,
-        life::SCENARIOS,
-    ]
-    .concat();
-    let trials = Preset::ALL.iter().flat_map(|preset| trials(*preset, &scenarios)).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let conclusion = libtest_mimic::run(&arguments, presets().flat_map(trials).collect());
     world::leave();
-    conclusion.exit();
+    conclusion.exit_code()
 }
 
-fn trials(preset: Preset, scenarios: &[Scenario]) -> Vec<Trial> {
-    scenarios.iter().flat_map(|scenario| scenario.trials(preset)).collect()
+/// The presets that this kernel can have.
+fn presets() -> impl Iterator<Item = Preset> {
+    Preset::ALL.into_iter().filter(|preset| {
+        let possible = !preset.needs_bridge_netfilter() || lab::has_bridge_netfilter();
+        if !possible {
+            println!("{preset} is left out: this kernel has no br_netfilter (or not loaded)");
+        }
+        possible
+    })
+}
+
+fn trials(preset: Preset) -> Vec<Trial> {
+    SCENARIOS.concat().iter().flat_map(|scenario| scenario.trials(preset)).collect()
 }

@@ -90,10 +90,11 @@ fn a_thousand_endpoints(world: &mut World) -> Result<()> {
 }
 
 fn wait_for_backends(node: &Node, service: &str, count: usize) -> Result<()> {
-    wait_for(&format!("{count} backends of {service}"), SOON, || {
+    wait_for(&format!("{count} serving backends of {service}"), SOON, || {
         let text = node.svclb(&["get", "backends", service, "-o", "json"]).ok()?;
         let found: Value = serde_json::from_str(&text).ok()?;
-        (found.as_array()?.len() == count).then_some(())
+        let serving = found.as_array()?.iter().filter(|backend| backend["serving"] == true);
+        (serving.count() == count).then_some(())
     })
 }
 

@@ -79,6 +79,11 @@ impl World {
                 }
                 Err(error) => text += &format!("\n{error:#}"),
             }
+            // A flow without an answer is where a connection got lost.
+            let flows = node.svclb(&["get", "flows"]).unwrap_or_default();
+            for flow in flows.lines().filter(|line| line.contains("opening")).take(10) {
+                let _ = write!(text, "\n{}: {flow}", node.name);
+            }
         }
         text
     }
