@@ -44,9 +44,10 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let tuple = &packet.tuple;
     let concern = maps::concern(&tuple.dst);
     let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
-    let frontend = if concern.frontend { frontend(tuple) } else { None };
+    let frontend = if concern.frontend { frontend(tuple, opens) } else { NONE };
+    let is_asked = frontend.service != NONE.service;
     if !opens {
-        return Err(if frontend.is_some() { Outcome::NoFlow.into() } else { Stop::NotOurs });
+        return Err(if is_asked { Outcome::NoFlow.into() } else { Stop::NotOurs });
     }
     // A packet that another device's ingress hook has rewritten is never decided twice.
     let holder = if concern.backend { flow::holder(tuple)? } else { None };
@@ -55,20 +56,18 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     {
         return Err(Stop::NotOurs);
     }
-    match frontend {
-        Some(frontend) => desk::put_target(balanced(tuple, frontend)?),
-        None if holder.is_some() => desk::put_target(aside(tuple)),
-        None => {
-            if concern.backend
-                && let Some(between) = desk::between(tuple)
-                && !A::is_direct(between)
-            {
-                A::note_direct(between);
-            }
-            return Err(Stop::NotOurs);
-        }
+    if is_asked {
+        desk::put_target(balanced(tuple, frontend)?);
+        return Ok(());
     }
-    Ok(())
+    if holder.is_some() {
+        desk::put_target(aside(tuple));
+        return Ok(());
+    }
+    if concern.backend {
+        note_direct(tuple);
+    }
+    Err(Stop::NotOurs)
 }
 
 /// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.
@@ -86,15 +85,51 @@ pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
     })
 }
 
-/// The frontend that a packet asks: at its address, or at every address of the node.
+/// No frontend: service ids begin at 1. (An `Option` here may be put together, by the compiler, from
+/// registers that nobody has written.)
+const NONE: Frontend = Frontend { service: 0, flags: 0 };
+
+/// The frontend that a packet asks, at its address or at every address of the node, or [`NONE`].
 #[inline(always)]
-fn frontend<A: Tables>(tuple: &Tuple<A>) -> Option<Frontend> {
+fn frontend<A: Tables>(tuple: &Tuple<A>, opens: bool) -> Frontend {
     let key = FrontendKey::new(tuple.dst, tuple.dport, tuple.protocol);
     if let Some(frontend) = A::frontend(&key) {
-        return Some(frontend);
+        return frontend;
     }
-    let frontend = A::frontend(&FrontendKey::node_port(tuple.dport, tuple.protocol))?;
-    A::is_node_address(&tuple.dst).then_some(frontend)
+    match A::frontend(&FrontendKey::node_port(tuple.dport, tuple.protocol)) {
+        Some(frontend) if A::is_node_address(&tuple.dst) && !is_answer(tuple, opens) => frontend,
+        _ => NONE,
+    }
+}
+
+/// Whether a packet to a NodePort's number answers a connection of the node's own, or one that
+/// netfilter masqueraded: both may use a port of that range towards a backend.
+#[inline(always)]
+fn is_answer<A: Tables>(tuple: &Tuple<A>, opens: bool) -> bool {
+    if !maps::concern(&tuple.src).backend {
+        return false;
+    }
+    !opens || desk::between(tuple).is_some_and(A::is_direct)
+}
+
+/// Remembers a connection from the node's own address to a backend, that its answers are known.
+#[inline(always)]
+pub fn note_own<A: Tables>(packet: &Packet<A>) {
+    let tuple = &packet.tuple;
+    let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
+    let own = maps::concern(&tuple.src).frontend && maps::concern(&tuple.dst).backend;
+    if opens && own {
+        note_direct(tuple);
+    }
+}
+
+#[inline(always)]
+fn note_direct<A: Tables>(tuple: &Tuple<A>) {
+    if let Some(between) = desk::between(tuple)
+        && !A::is_direct(between)
+    {
+        A::note_direct(between);
+    }
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@ use svclb_common::{
 };
 
 use crate::{
+    decide,
     flow::{self, Known, View},
     maps,
     packet::{self, Network, Packet, Step, Stop},
@@ -39,7 +40,10 @@ fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
     if skb.is_rewritten(Note::Egress) {
         return Err(Stop::NotOurs);
     }
-    let known = flow::between(&packet.tuple)?.ok_or(Stop::NotOurs)?;
+    let Some(known) = flow::between(&packet.tuple)? else {
+        decide::note_own(packet);
+        return Err(Stop::NotOurs);
+    };
     match known.role {
         Role::RequestOut => send(skb, packet, &known),
         _ if known.is_elsewhere(skb) => Err(Stop::NotOurs),
