@@ -8,46 +8,35 @@ use svclb_common::{
 use crate::{
     decide,
     flow::{self, Known, View},
+    hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
     raw::{self, Note, Skb},
     report,
 };
 
-/// Handles one packet; returns the hook's action.
-#[inline(never)]
-pub fn run<A: Network>(skb: &mut Skb) -> i32 {
-    match examine::<A>(skb) {
-        Ok(packet) => {
-            let result = handle(skb, packet);
-            report::conclude(skb, &packet.tuple, result)
+/// The egress hook.
+pub struct Egress;
+
+impl Hook for Egress {
+    const NOTE: Note = Note::Egress;
+
+    #[inline(always)]
+    fn concerns<A: Network>(src: &A, dst: &A) -> bool {
+        maps::concern(src).backend || maps::concern(dst).backend
+    }
+
+    #[inline(always)]
+    fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+        let Some(known) = flow::between(&packet.tuple)? else {
+            decide::note_own(packet);
+            return Err(Stop::NotOurs);
+        };
+        match known.role {
+            Role::RequestOut => send(skb, packet, &known),
+            _ if known.is_elsewhere(skb) => Err(Stop::NotOurs),
+            _ => reply(skb, packet, &known),
         }
-        Err(stop) => report::unparsed(stop),
-    }
-}
-
-#[inline(always)]
-fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
-    let (src, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
-    if !maps::concern(&src).backend && !maps::concern(&dst).backend {
-        return Err(Stop::NotOurs);
-    }
-    packet::parse(skb)
-}
-
-#[inline(always)]
-fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
-    if skb.is_rewritten(Note::Egress) {
-        return Err(Stop::NotOurs);
-    }
-    let Some(known) = flow::between(&packet.tuple)? else {
-        decide::note_own(packet);
-        return Err(Stop::NotOurs);
-    };
-    match known.role {
-        Role::RequestOut => send(skb, packet, &known),
-        _ if known.is_elsewhere(skb) => Err(Stop::NotOurs),
-        _ => reply(skb, packet, &known),
     }
 }
 

@@ -9,46 +9,35 @@ use svclb_common::{
 use crate::{
     bridge, config, decide,
     flow::{self, Known, View},
+    hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
     raw::{self, Note, Skb},
     report,
 };
 
-/// Handles one packet; returns the hook's action.
-#[inline(never)]
-pub fn run<A: Network>(skb: &mut Skb) -> i32 {
-    match examine::<A>(skb) {
-        Ok(packet) => {
-            let result = handle(skb, packet);
-            report::conclude(skb, &packet.tuple, result)
-        }
-        Err(stop) => report::unparsed(stop),
-    }
-}
+/// The ingress hook.
+pub struct Ingress;
 
-#[inline(always)]
-fn examine<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
-    let (_, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
-    let concern = maps::concern(&dst);
-    if !concern.frontend && !concern.backend {
-        return Err(Stop::NotOurs);
-    }
-    packet::parse(skb)
-}
+impl Hook for Ingress {
+    const NOTE: Note = Note::Ingress;
 
-#[inline(always)]
-fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
-    if skb.is_rewritten(Note::Ingress) {
-        return Err(Stop::NotOurs);
+    #[inline(always)]
+    fn concerns<A: Network>(_src: &A, dst: &A) -> bool {
+        let concern = maps::concern(dst);
+        concern.frontend || concern.backend
     }
-    let now = raw::now_ns();
-    let known = match current(packet, now)? {
-        Some(known) if known.is_elsewhere(skb) => return Err(Stop::NotOurs),
-        Some(known) => known,
-        None => begin(skb, packet, now)?,
-    };
-    forward(skb, packet, &known, now)
+
+    #[inline(always)]
+    fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+        let now = raw::now_ns();
+        let known = match current(packet, now)? {
+            Some(known) if known.is_elsewhere(skb) => return Err(Stop::NotOurs),
+            Some(known) => known,
+            None => begin(skb, packet, now)?,
+        };
+        forward(skb, packet, &known, now)
+    }
 }
 
 /// The flow that the packet opens, or that another CPU has just opened for its like.
