@@ -14,7 +14,7 @@ use crate::{
     maps,
     maps::Tables,
     packet::{Packet, Step, Stop},
-    raw::Skb,
+    raw::{self, Skb},
 };
 
 /// Where a new flow goes.
@@ -112,15 +112,20 @@ fn is_answer<A: Tables>(tuple: &Tuple<A>, opens: bool) -> bool {
     !opens || desk::between(tuple).is_some_and(A::is_direct)
 }
 
-/// Remembers a connection from the node's own address to a backend, that its answers are known.
+/// Remembers a connection from the node's own address to a backend, that its answers are known: a
+/// flow that is over no longer waits for them, and no new one will.
 #[inline(always)]
 pub fn note_own<A: Tables>(packet: &Packet<A>) {
     let tuple = &packet.tuple;
     let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
     let own = maps::concern(&tuple.src).frontend && maps::concern(&tuple.dst).backend;
-    if opens && own {
-        note_direct(tuple);
+    if !opens || !own {
+        return;
     }
+    if let Some(answer) = desk::answer(tuple) {
+        flow::release_ended(answer, raw::now_ns());
+    }
+    note_direct(tuple);
 }
 
 #[inline(always)]

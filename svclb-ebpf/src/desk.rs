@@ -5,7 +5,7 @@
 
 use svclb_common::{
     flow::{Flow, Role},
-    tuple::Tuple,
+    tuple::{Tuple, side},
 };
 
 use crate::{decide::Target, flow::View, maps::Tables, packet::Packet};
@@ -85,5 +85,14 @@ pub fn key<A: Tables>() -> Option<&'static mut Tuple<A>> {
 pub fn between<A: Tables>(tuple: &Tuple<A>) -> Option<&'static Tuple<A>> {
     let key = key()?;
     tuple.write_between(key);
+    Some(key)
+}
+
+/// Puts the key of the packet that answers one of `tuple`, as received, on the desk.
+#[inline(always)]
+pub fn answer<A: Tables>(tuple: &Tuple<A>) -> Option<&'static Tuple<A>> {
+    let key = key()?;
+    *key = tuple.reversed();
+    key.side = side::RECEIVED;
     Some(key)
 }

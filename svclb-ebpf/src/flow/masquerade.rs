@@ -5,17 +5,14 @@
 
 use core::ffi::c_void;
 
-use svclb_common::{
-    flow::{Facts, State},
-    outcome::Outcome,
-    tuple::Tuple,
-};
+use svclb_common::{flow::State, outcome::Outcome, tuple::Tuple};
 
 use super::{clear, find};
 use crate::{
-    config,
+    config, desk,
     maps::{self, Tables},
     raw::{self, Record, Skb},
+    report,
 };
 
 /// How many ports are tried for one packet; the next packet goes on from there.
@@ -71,7 +68,7 @@ fn address<A: Tables>(ifindex: u32) -> Option<A> {
 }
 
 /// Tries the next port in turn; 1 ends the search.
-extern "C" fn try_port<A: Tables>(_index: u32, search: *mut Search<A>) -> i64 {
+extern "C" fn try_port<A: Tables>(index: u32, search: *mut Search<A>) -> i64 {
     // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
     let search = unsafe { &mut *search };
     let (first, count) = config::masquerade_ports();
@@ -80,32 +77,41 @@ extern "C" fn try_port<A: Tables>(_index: u32, search: *mut Search<A>) -> i64 {
     }
     let number = maps::next_masquerade::<A>() % u32::from(count);
     search.answer.dport = first.wrapping_add(number as u16);
-    if raw::has_socket(search.skb, &search.answer) {
+    // Markers of direct connections outlive them: when half of the range is marked, they are stale.
+    let polite = index < u32::from(count) / 2;
+    if raw::has_socket(search.skb, &search.answer) || (polite && is_own(&search.answer)) {
         return 0;
     }
     search.found = reserve(search);
     i64::from(search.found)
 }
 
+/// Whether the answer would be that of a connection in the node's own name.
+#[inline(always)]
+fn is_own<A: Tables>(answer: &Tuple<A>) -> bool {
+    desk::between(answer).is_some_and(A::is_direct)
+}
+
 /// Takes the answer's tuple where it is free or its flow has ended.
 #[inline(always)]
 fn reserve<A: Tables>(search: &Search<A>) -> bool {
-    if A::insert_tuple(&search.answer, search.number).is_ok() {
-        return true;
-    }
-    let Some(holder) = find(&search.answer) else { return false };
-    // (This flow's own record is locked, so it is not among the candidates.)
+    let take = || A::insert_tuple(&search.answer, search.number).is_ok();
+    // (This flow's own record is locked, so it is not among the candidates for release.)
+    take() || (release_ended(&search.answer, search.now_ns) && take())
+}
+
+/// Ends the flow that waits for `answer` if it is over but for its time-out; whether it was.
+#[inline(never)]
+pub fn release_ended<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
+    let Some(holder) = find(answer) else { return false };
     let Some(mut locked) = holder.try_lock() else { return false };
-    let ended =
-        locked.flow().returned() == search.answer && has_ended(&locked.flow().facts, search.now_ns);
-    if ended {
+    let facts = &locked.flow().facts;
+    let ended = facts.state() == State::Closed || facts.expired(now_ns, &config::timeouts());
+    let released = ended && locked.flow().returned() == *answer;
+    if released {
+        report::count(Outcome::Reused);
         clear(&mut locked);
     }
     locked.unlock();
-    ended && A::insert_tuple(&search.answer, search.number).is_ok()
-}
-
-#[inline(always)]
-fn has_ended(facts: &Facts, now_ns: u64) -> bool {
-    facts.state() == State::Closed || facts.expired(now_ns, &config::timeouts())
+    released
 }

@@ -17,7 +17,7 @@ use svclb_common::{
 };
 
 pub use claim::claim;
-pub use masquerade::masquerade;
+pub use masquerade::{masquerade, release_ended};
 pub use open::open;
 
 use crate::{
