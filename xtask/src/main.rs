@@ -5,6 +5,8 @@ mod build;
 mod build_ebpf;
 mod cache;
 mod demo;
+mod image;
+mod load;
 mod paths;
 #[cfg(test)]
 mod readme;
@@ -38,6 +40,10 @@ enum Verb {
     Build(build::Options),
     /// Show svclb at work in a cluster's network on this machine, in about a minute
     Demo(demo::Options),
+    /// Make a container image of the agent, without a container engine
+    Image(image::Options),
+    /// Put load on a Service or any address, and tell who answered how fast
+    Load(load::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -63,6 +69,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::BuildEbpf => build_ebpf::run(),
         Verb::Build(options) => build::run(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Image(options) => image::run(&options),
+        Verb::Load(options) => load::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

@@ -22,7 +22,17 @@ pub(crate) fn ebpf_target() -> PathBuf {
 
 /// A program of the workspace, as `cargo xtask build` leaves it.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    target().join("debug").join(name)
+    built("debug", name)
+}
+
+/// A program of the workspace, as a profile of Cargo.toml builds it.
+pub(crate) fn built(profile: &str, name: &str) -> PathBuf {
+    target().join(profile).join(name)
+}
+
+/// Where `cargo xtask image` leaves the image.
+pub(crate) fn image() -> PathBuf {
+    target().join("svclb-image.tar")
 }
 
 /// The object file that `svclb-userspace` embeds.

@@ -1,0 +1,113 @@
+//! A tree of files, and the archive of it: the same tree always gives the same bytes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tar::{Builder, EntryType, Header};
+
+/// Who may do what with a file; all belong to root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    /// Everybody may read it.
+    Plain = 0o644,
+    /// Everybody may read and run it.
+    Executable = 0o755,
+}
+
+/// Regular files by their paths; the leading `/` is left out.
+#[derive(Default)]
+pub(super) struct Tree(BTreeMap<PathBuf, (Mode, Vec<u8>)>);
+
+impl Tree {
+    /// Adds or replaces a file.
+    pub(super) fn add(&mut self, path: impl AsRef<Path>, mode: Mode, content: Vec<u8>) {
+        let path = path.as_ref();
+        let path = path.strip_prefix("/").unwrap_or(path);
+        self.0.insert(path.to_owned(), (mode, content));
+    }
+
+    /// Whether a file has this name, in whatever folder.
+    pub(super) fn has_file_named(&self, name: &str) -> bool {
+        self.0.keys().any(|path| path.ends_with(name))
+    }
+
+    /// The tree as a tar archive: sorted, of root, of no time.
+    ///
+    /// # Errors
+    /// A path is too long for the format.
+    pub(super) fn archive(&self) -> Result<Vec<u8>> {
+        let mut archive = Builder::new(Vec::new());
+        for folder in self.folders() {
+            let mut header = header(EntryType::Directory, Mode::Executable, 0);
+            append(&mut archive, &mut header, folder, &[])?;
+        }
+        for (path, (mode, content)) in &self.0 {
+            let mut header = header(EntryType::Regular, *mode, content.len());
+            append(&mut archive, &mut header, path, content)?;
+        }
+        archive.into_inner().context("the end of the archive")
+    }
+
+    /// All folders, each before those in it.
+    fn folders(&self) -> BTreeSet<&Path> {
+        let above = self.0.keys().flat_map(|path| path.ancestors().skip(1));
+        above.filter(|folder| !folder.as_os_str().is_empty()).collect()
+    }
+}
+
+fn header(kind: EntryType, mode: Mode, size: usize) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode as u32);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size as u64);
+    header
+}
+
+fn append(
+    archive: &mut Builder<Vec<u8>>,
+    header: &mut Header,
+    path: &Path,
+    content: &[u8],
+) -> Result<()> {
+    let appended = archive.append_data(header, path, content);
+    appended.with_context(|| format!("{} in the archive", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(tree: &Tree) -> Vec<String> {
+        let bytes = tree.archive().unwrap();
+        let mut archive = tar::Archive::new(&*bytes);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        entries.map(|entry| entry.path().unwrap().display().to_string()).collect()
+    }
+
+    #[test]
+    fn folders_come_before_what_is_in_them() {
+        let mut tree = Tree::default();
+        tree.add("/usr/bin/svclb", Mode::Executable, b"program".to_vec());
+        tree.add("/etc/nsswitch.conf", Mode::Plain, Vec::new());
+        let expected = ["etc", "usr", "usr/bin", "etc/nsswitch.conf", "usr/bin/svclb"];
+        assert_eq!(paths(&tree), expected);
+    }
+
+    #[test]
+    fn the_order_of_adding_leaves_no_trace() {
+        let (mut one, mut other) = (Tree::default(), Tree::default());
+        let files = [("/a/1", Mode::Plain), ("/b/2", Mode::Executable)];
+        files.iter().for_each(|(path, mode)| one.add(path, *mode, path.as_bytes().to_vec()));
+        files
+            .iter()
+            .rev()
+            .for_each(|(path, mode)| other.add(path, *mode, path.as_bytes().to_vec()));
+        assert_eq!(one.archive().unwrap(), other.archive().unwrap());
+    }
+}
