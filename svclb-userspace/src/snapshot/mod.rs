@@ -5,7 +5,7 @@
 
 mod store;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 pub use store::Snapshot;
 
@@ -76,6 +76,9 @@ pub struct EndpointSlice {
     pub ports: Vec<EndpointPort>,
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// When what changed the slice last has happened: the Pod or Service that its controller
+    /// followed. None if the controller does not say.
+    pub triggered: Option<SystemTime>,
 }
 
 /// A port of the endpoints of a slice.
@@ -109,6 +112,9 @@ pub struct Endpoint {
 pub struct Node {
     /// Addresses of its status.
     pub addresses: Vec<IpAddr>,
+    /// It is being deleted, or the cluster's autoscaler is about to: no new traffic from load
+    /// balancers.
+    pub leaving: bool,
 }
 
 /// One change of the cluster; `None` is a deletion.

@@ -55,6 +55,16 @@ impl Snapshot {
         self.nodes.get(name)
     }
 
+    /// Whether a change says anything that is not known already.
+    pub fn is_news(&self, change: &Change) -> bool {
+        match change {
+            Change::Service(key, service) => self.services.get(key) != service.as_ref(),
+            Change::Slice(key, slice) => self.slices.get(key) != slice.as_ref(),
+            Change::Node(name, node) => self.nodes.get(name) != node.as_ref(),
+            Change::Listed => true,
+        }
+    }
+
     /// Adds the Services that have an endpoint at one of `addresses` to `touched`.
     pub fn touch_endpoints_at(
         &self,
@@ -123,7 +133,13 @@ mod tests {
 
     fn slice(service: &str) -> EndpointSlice {
         let service = service.into();
-        EndpointSlice { service, family: Family::V4, ports: Vec::new(), endpoints: Vec::new() }
+        EndpointSlice {
+            service,
+            family: Family::V4,
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+            triggered: None,
+        }
     }
 
     fn touched_by(snapshot: &mut Snapshot, change: Change) -> Vec<String> {
@@ -139,6 +155,7 @@ mod tests {
         let to = |service| Change::Slice(key.clone(), Some(slice(service)));
         assert_eq!(touched_by(&mut snapshot, to("a")), ["ns/a"]);
         assert_eq!(touched_by(&mut snapshot, to("a")), [""; 0]);
+        assert!(!snapshot.is_news(&to("a")) && snapshot.is_news(&to("b")));
         assert_eq!(touched_by(&mut snapshot, to("b")), ["ns/a", "ns/b"]);
         assert_eq!(snapshot.slices(&ObjectKey::new("ns", "a")).count(), 0);
         assert_eq!(snapshot.slices(&ObjectKey::new("ns", "b")).count(), 1);

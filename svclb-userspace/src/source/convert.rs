@@ -1,6 +1,8 @@
 //! From the objects as they are written to the snapshot's types.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, time::SystemTime};
+
+use jiff::Timestamp;
 
 use super::objects::{self, AddressType, ClusterIp, ServiceType, parse_ip};
 use crate::{
@@ -10,6 +12,12 @@ use crate::{
 
 /// The label that says whose endpoints a slice holds.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The annotation in which the controller says when what it followed has happened.
+const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// The taint of a node that the cluster's autoscaler is about to delete.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// What is wrong with a field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -148,7 +156,14 @@ pub(super) fn slice(object: &objects::EndpointSlice) -> Result<Option<EndpointSl
         family,
         ports: ports.collect(),
         endpoints: endpoints.collect::<Result<_, _>>()?,
+        triggered: trigger_time(&object.metadata),
     }))
+}
+
+/// A time that cannot be read is as good as none: nothing but a measurement needs it.
+fn trigger_time(metadata: &objects::Metadata) -> Option<SystemTime> {
+    let time: Timestamp = metadata.annotations.get(TRIGGER_TIME)?.parse().ok()?;
+    Some(time.into())
 }
 
 fn endpoint(i: usize, object: &objects::Endpoint, family: Family) -> Result<Endpoint, FieldError> {
@@ -181,5 +196,45 @@ pub(super) fn node(object: &objects::Node) -> Result<Node, FieldError> {
         parse_ip(&address.address)
             .map_err(|e| FieldError::new(format!("status.addresses[{i}].address"), e))
     });
-    Ok(Node { addresses: addresses.collect::<Result<_, _>>()? })
+    let tainted = object.spec.taints.iter().any(|taint| taint.key == TO_BE_DELETED);
+    Ok(Node {
+        addresses: addresses.collect::<Result<_, _>>()?,
+        leaving: tainted || object.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_deleted_or_tainted_for_it_is_leaving() {
+        let leaving =
+            |object: Value| node(&from_value(object).expect("a node")).expect("valid").leaving;
+        let taint = |key: &str| json!({"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}});
+        assert!(!leaving(json!({})));
+        assert!(!leaving(taint("node.kubernetes.io/unschedulable")));
+        assert!(leaving(taint(TO_BE_DELETED)));
+        assert!(leaving(json!({"metadata": {"deletionTimestamp": "2026-01-02T03:04:05Z"}})));
+    }
+
+    #[test]
+    fn a_slice_says_when_it_was_triggered_or_nothing() {
+        let triggered = |text: &str| {
+            let object = json!({
+                "metadata": {
+                    "labels": {SERVICE_NAME: "web"},
+                    "annotations": {TRIGGER_TIME: text},
+                },
+                "addressType": "IPv4",
+            });
+            let slice = slice(&from_value(object).expect("a slice")).expect("valid");
+            slice.expect("of a Service").triggered
+        };
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_500);
+        assert_eq!(triggered("1970-01-01T00:00:01.5Z"), Some(time));
+        assert_eq!(triggered("yesterday"), None);
+    }
 }

@@ -92,6 +92,7 @@ fn slice() -> impl Strategy<Value = EndpointSlice> {
                 family,
                 ports: ports.into_iter().map(port).collect(),
                 endpoints: ends.into_iter().map(endpoint).collect(),
+                triggered: None,
             }
         },
     )

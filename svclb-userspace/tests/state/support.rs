@@ -59,7 +59,8 @@ pub(crate) fn slice(
     let endpoints: Vec<_> = addresses.into_iter().map(ready).collect();
     let family = endpoints.first().map_or(Family::V4, |endpoint| Family::of(endpoint.address));
     let ports = vec![EndpointPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }];
-    let slice = EndpointSlice { service: service.into(), family, ports, endpoints };
+    let service = service.into();
+    let slice = EndpointSlice { service, family, ports, endpoints, triggered: None };
     Change::Slice(ObjectKey::new("ns", name), Some(slice))
 }
 

@@ -23,6 +23,7 @@ fn slice(endpoints: &[&str]) -> EndpointSlice {
         family: Family::V4,
         ports: vec![EndpointPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
         endpoints: endpoints.iter().map(|text| endpoint(text)).collect(),
+        triggered: None,
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) fn slices<'a>(
     let named = (0..).zip(groups).map(|(i, ((family, ports), endpoints))| {
         // `~` is in no object's name, so a slice of the folder is never met.
         let name = ObjectKey::new(&key.namespace, &format!("{}~{i}", key.name));
-        (name, EndpointSlice { service: key.name.clone(), family, ports, endpoints })
+        let service = key.name.clone();
+        (name, EndpointSlice { service, family, ports, endpoints, triggered: None })
     });
     named.collect()
 }

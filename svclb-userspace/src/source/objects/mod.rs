@@ -19,6 +19,8 @@ use values::{empty_or_ip, or_default};
 pub(super) struct Metadata {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) annotations: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) deletion_timestamp: Option<String>,
 }
@@ -201,7 +203,24 @@ pub(super) struct PodCondition {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub(super) struct Node {
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) spec: NodeSpec,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) status: NodeStatus,
+}
+
+/// `spec` of a Node.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+pub(super) struct NodeSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) taints: Vec<Taint>,
+}
+
+/// `spec.taints[]` of a Node.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub(super) struct Taint {
+    pub(super) key: String,
 }
 
 /// `status` of a Node.
