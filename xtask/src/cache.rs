@@ -1,4 +1,4 @@
-//! Tools that are built from their crates into a cache, once for all clones of this user.
+//! Tools that are built from source into a cache, once for all clones of this user.
 
 use std::{
     env,
@@ -30,46 +30,60 @@ impl Tool {
     /// # Errors
     /// If there is no place for a cache.
     pub(crate) fn path(&self) -> Result<PathBuf> {
-        Ok(self.folder()?.join("bin").join(self.name))
+        Ok(root()?.join(self.folder_name()).join("bin").join(self.name))
     }
 
-    /// Builds the program with `cargo`, unless it is there; a build that is cut off leaves nothing
-    /// that looks complete.
+    /// Builds the program with `cargo`, unless it is there.
     ///
     /// # Errors
     /// If the cache cannot be written or the build fails, with cargo's output above.
     pub(crate) fn build(&self, cargo: &mut Command) -> Result<()> {
-        let (cache, folder) = (root()?, self.folder()?);
-        fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-        let _turn = lock(&cache)?;
-        if folder.exists() {
-            return Ok(());
-        }
-        say(&format!(
-            "building {} {} into {} (a minute or two, once)",
-            self.name,
-            self.version,
-            folder.display()
-        ));
-        let scratch = tempfile::tempdir_in(&cache).context("creating a folder in the cache")?;
-        let installed = scratch.path().join("installed");
-        cargo
-            .args(["install", self.name, "--version", self.version, "--locked"])
-            .args(&self.options)
-            .arg("--root")
-            .arg(&installed)
-            // Not in the clone, whose configuration is not meant for it.
-            .current_dir(&cache)
-            .env("CARGO_TARGET_DIR", scratch.path().join("target"))
-            // Or cargo advises to add a folder to PATH that is about to move.
-            .env("PATH", with_path(&installed.join("bin"))?);
-        shell::run(cargo)?;
-        fs::rename(&installed, &folder).with_context(|| format!("moving {}", folder.display()))
+        let what = format!("{} {} (a minute or two, once)", self.name, self.version);
+        once(&self.folder_name(), &what, |installed| {
+            cargo
+                .args(["install", self.name, "--version", self.version, "--locked"])
+                .args(&self.options)
+                .arg("--root")
+                .arg(installed)
+                // Not in the clone, whose configuration is not meant for it.
+                .current_dir(root()?)
+                .env("CARGO_TARGET_DIR", installed.with_file_name("target"))
+                // Or cargo advises to add a folder to PATH that is about to move.
+                .env("PATH", with_path(&installed.join("bin"))?);
+            shell::run(cargo)
+        })
+        .map(drop)
     }
 
-    fn folder(&self) -> Result<PathBuf> {
-        Ok(root()?.join(format!("{}-{}{}", self.name, self.version, self.form)))
+    fn folder_name(&self) -> String {
+        format!("{}-{}{}", self.name, self.version, self.form)
     }
+}
+
+/// The folder `name` of the cache; unless it is there, `make` makes it at a path that it is given,
+/// beside which it may leave what nobody needs afterwards. A build that is cut off leaves nothing
+/// that looks complete. `what` completes "building".
+///
+/// # Errors
+/// If the cache cannot be written or `make` fails.
+pub(crate) fn once(
+    name: &str,
+    what: &str,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let cache = root()?;
+    let folder = cache.join(name);
+    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+    let _turn = lock(&cache)?;
+    if folder.exists() {
+        return Ok(folder);
+    }
+    say(&format!("building {what} into {}", folder.display()));
+    let scratch = tempfile::tempdir_in(&cache).context("creating a folder in the cache")?;
+    let made = scratch.path().join("made");
+    make(&made)?;
+    fs::rename(&made, &folder).with_context(|| format!("moving {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn with_path(folder: &Path) -> Result<OsString> {

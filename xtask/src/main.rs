@@ -4,6 +4,7 @@ mod btf;
 mod build;
 mod build_ebpf;
 mod cache;
+mod control_plane;
 mod demo;
 mod image;
 mod load;

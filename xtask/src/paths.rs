@@ -40,6 +40,16 @@ pub(crate) fn ebpf_object() -> PathBuf {
     ebpf_target().join("svclb.o")
 }
 
+/// The Go module of the control plane that tests run.
+pub(crate) fn control_plane_module() -> PathBuf {
+    workspace().join("tests/control-plane")
+}
+
+/// Where the tests find the programs of the control plane.
+pub(crate) fn control_plane() -> PathBuf {
+    target().join("control-plane")
+}
+
 /// Cargo's folder for the workspace.
 fn target() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);

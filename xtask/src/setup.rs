@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    control_plane,
     shell::say,
     toolchain::{self, Toolchain},
     tools,
@@ -14,7 +15,11 @@ use crate::{
 /// If something is missing and cannot be installed; the message says what to do.
 pub(crate) fn run() -> Result<()> {
     let toolchain = prepare()?;
-    tools::lints(&toolchain)
+    tools::lints(&toolchain)?;
+    if let Err(why) = control_plane::provide() {
+        say(&format!("tests with a real control plane will be skipped: {why:#}"));
+    }
+    Ok(())
 }
 
 /// Finds or installs what building and running needs, and says what is used.

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tally::{Outcome, Tally};
 
-use crate::{build, setup, shell, toolchain::Toolchain, tools};
+use crate::{build, control_plane, setup, shell, toolchain::Toolchain, tools};
 
 /// Sets up, builds, checks the source, runs all tests and says how many passed.
 ///
@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     let toolchain = prepare()?;
     let mut tally = Tally::default();
     check(&toolchain, &mut tally);
+    tally.check("control plane for the tests", control_plane());
     shell::say("tests");
     let tests = tests(&mut tally)?;
     tally.check("cargo test", tests);
@@ -46,6 +47,14 @@ fn prepare() -> Result<Toolchain> {
     // The lints read the object file too: `svclb-userspace` embeds it.
     build::run(&build::Options { release: false })?;
     Ok(toolchain)
+}
+
+/// Without its programs, the tests that need them are skipped too.
+fn control_plane() -> Outcome {
+    match control_plane::provide() {
+        Ok(()) => Outcome::Passed,
+        Err(why) => Outcome::Skipped(format!("{why:#}")),
+    }
 }
 
 fn check(toolchain: &Toolchain, tally: &mut Tally) {

@@ -31,11 +31,26 @@ impl Apt {
     pub(crate) fn install(&self, packages: &[String]) -> Result<()> {
         let names = packages.join(" ");
         say(&format!("installing Debian's {names}"));
-        if !knows(packages) {
-            shell::run(apt_get().arg("update"))?;
-        }
+        know(packages)?;
         shell::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages))
     }
+
+    /// The version of a package that would be installed, if there is one.
+    ///
+    /// # Errors
+    /// If the package lists cannot be fetched.
+    pub(crate) fn candidate(&self, package: &str) -> Result<Option<String>> {
+        know(&[package.to_owned()])?;
+        let policy = shell::output(shell::command("apt-cache").arg("policy").arg(package));
+        let text = policy.unwrap_or_default();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+        Ok(line.filter(|version| *version != "(none)").map(str::to_owned))
+    }
+}
+
+/// Fetches the package lists, unless they name all of `packages`.
+fn know(packages: &[String]) -> Result<()> {
+    if knows(packages) { Ok(()) } else { shell::run(apt_get().arg("update")) }
 }
 
 fn apt_get() -> Command {
