@@ -46,6 +46,10 @@ pub mod flags {
     /// A connection straight to a backend, moved to another source port because a service's flow
     /// holds its tuple.
     pub const DIRECT: u8 = 0x08;
+    /// A connection from the node's own address straight to a backend (netfilter's masquerade, or a
+    /// process of the node), given another source port at egress because a service's flow waits
+    /// for the answers to its own.
+    pub const OWN: u8 = 0x10;
 }
 
 /// What a flow record knows besides its addresses. The same for both families.
@@ -58,7 +62,7 @@ pub struct Facts {
     pub service: u32,
     /// Backend id (`backends4`/`backends6`); 0 for a direct flow.
     pub backend_id: u32,
-    /// The device where the client's packets come in.
+    /// The device where the client's packets come in; where they go out for `OWN`.
     pub ifindex: u32,
     /// The masquerade port; 0 until the egress hook has chosen one.
     pub masq_port: u16,

@@ -103,7 +103,8 @@ outcomes! {
     Evicted = "opening_flow_evicted", Note;
     /// A flow was forgotten because its endpoint no longer serves: UDP, or TCP without an answer.
     Forgotten = "flow_forgotten", Note;
-    /// A direct connection was moved to another source port: a service's flow holds its tuple.
+    /// A direct connection was moved to another source port: a service's flow holds its tuple, or
+    /// waits for the answers to it.
     DirectMoved = "direct_moved", Note;
     /// A service's flow was given another source port towards its backend.
     PortMoved = "between_port_moved", Note;

@@ -14,7 +14,7 @@ use crate::{
     maps,
     maps::Tables,
     packet::{Packet, Step, Stop},
-    raw::{self, Skb},
+    raw::Skb,
 };
 
 /// Where a new flow goes.
@@ -43,7 +43,7 @@ pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<&'static Target<
 fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let tuple = &packet.tuple;
     let concern = maps::concern(&tuple.dst);
-    let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
+    let opens = opens(packet);
     let frontend = if concern.frontend { frontend(tuple, opens) } else { NONE };
     let is_asked = frontend.service != NONE.service;
     if !opens {
@@ -112,20 +112,29 @@ fn is_answer<A: Tables>(tuple: &Tuple<A>, opens: bool) -> bool {
     !opens || desk::between(tuple).is_some_and(A::is_direct)
 }
 
-/// Remembers a connection from the node's own address to a backend, that its answers are known: a
-/// flow that is over no longer waits for them, and no new one will.
+/// Decides about a packet at egress that belongs to no flow: a connection in the node's own name to
+/// a backend is remembered, that its answers are known, and given a flow if another flow waits for
+/// answers like its own.
 #[inline(always)]
-pub fn note_own<A: Tables>(packet: &Packet<A>) {
+pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A>> {
     let tuple = &packet.tuple;
-    let opens = tuple.protocol != TCP || is_opening_segment(packet.tcp_flags);
     let own = maps::concern(&tuple.src).frontend && maps::concern(&tuple.dst).backend;
-    if !opens || !own {
-        return;
+    if !own || !opens(packet) {
+        return Err(Stop::NotOurs);
     }
-    if let Some(answer) = desk::answer(tuple) {
-        flow::release_ended(answer, raw::now_ns());
+    let answer = desk::answer(tuple).ok_or(Stop::NotOurs)?;
+    if flow::is_awaited(answer, now_ns) && !desk::has_just_sent(tuple, now_ns) {
+        desk::put_target(Target { flags: flags::OWN | flags::MASQUERADE, ..aside(tuple) });
+        return desk::target().ok_or(Stop::NotOurs);
     }
     note_direct(tuple);
+    Err(Stop::NotOurs)
+}
+
+/// Whether a packet may be the first of its connection.
+#[inline(always)]
+pub fn opens<A: Tables>(packet: &Packet<A>) -> bool {
+    packet.tuple.protocol != TCP || is_opening_segment(packet.tcp_flags)
 }
 
 #[inline(always)]

@@ -21,7 +21,15 @@ pub struct Desk<A> {
     view: View<A>,
     /// The key that is being looked up.
     key: Tuple<A>,
+    /// The packet that this CPU masqueraded last, as it was sent.
+    sent: Tuple<A>,
+    /// When: `CLOCK_MONOTONIC` nanoseconds.
+    sent_ns: u64,
 }
+
+/// For how long [`has_just_sent`] remembers, in ticks of the clock a few: a packet passes the
+/// devices below the one that it was masqueraded at in microseconds.
+const JUST_NOW_NS: u64 = 20_000_000;
 
 /// Puts the packet on the desk.
 #[inline(always)]
@@ -95,4 +103,25 @@ pub fn answer<A: Tables>(tuple: &Tuple<A>) -> Option<&'static Tuple<A>> {
     *key = tuple.reversed();
     key.side = side::RECEIVED;
     Some(key)
+}
+
+/// Remembers a packet that was masqueraded, as another hook's parser will see it.
+#[inline(always)]
+pub fn note_sent<A: Tables>(tuple: &Tuple<A>, now_ns: u64) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe {
+            ((*desk).sent, (*desk).sent_ns) = (*tuple, now_ns);
+            (*desk).sent.side = side::RECEIVED;
+        }
+    }
+}
+
+/// Whether a packet is svclb's own work, on its way through the devices below a bridge or a tunnel.
+#[inline(always)]
+pub fn has_just_sent<A: Tables>(tuple: &Tuple<A>, now_ns: u64) -> bool {
+    // SAFETY: as above.
+    A::desk().is_some_and(|desk| unsafe {
+        (*desk).sent == *tuple && now_ns.saturating_sub((*desk).sent_ns) < JUST_NOW_NS
+    })
 }

@@ -1,12 +1,12 @@
 //! The egress hook: gives an answer its frontend, and a client's packet its masquerade address.
 
 use svclb_common::{
-    flow::{Role, flags},
+    flow::{Facts, Role, State, flags},
     outcome::Outcome,
 };
 
 use crate::{
-    decide,
+    decide, desk,
     flow::{self, Known, View},
     hook::Hook,
     maps,
@@ -28,9 +28,9 @@ impl Hook for Egress {
 
     #[inline(always)]
     fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
-        let Some(known) = flow::between(&packet.tuple)? else {
-            decide::note_own(packet);
-            return Err(Stop::NotOurs);
+        let known = match current(packet)? {
+            Some(known) => known,
+            None => begin(skb, packet)?,
         };
         match known.role {
             Role::RequestOut => send(skb, packet, &known),
@@ -40,18 +40,63 @@ impl Hook for Egress {
     }
 }
 
+/// The flow that the packet continues.
+#[inline(always)]
+fn current<A: Network>(packet: &Packet<A>) -> Step<Option<Known<A>>> {
+    let Some(known) = flow::between(&packet.tuple)? else { return Ok(None) };
+    let facts = &known.view.facts;
+    let reused = is_own(facts) && facts.state() == State::Closed && decide::opens(packet);
+    if !reused || known.role != Role::RequestOut {
+        return Ok(Some(known));
+    }
+    flow::release(known.record, &packet.tuple)?;
+    report::count(Outcome::Reused);
+    Ok(None)
+}
+
+/// The flow of a connection in the node's own name that needs one.
+#[inline(always)]
+fn begin<A: Network>(skb: &Skb, packet: &Packet<A>) -> Step<Known<A>> {
+    let now = raw::now_ns();
+    let target = decide::own(packet, now)?;
+    flow::begin(skb, packet, target, now)?;
+    report::note(skb, &packet.tuple, Outcome::DirectMoved);
+    Ok(flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?)
+}
+
+#[inline(always)]
+fn is_own(facts: &Facts) -> bool {
+    facts.flags & flags::OWN != 0
+}
+
 #[inline(always)]
 fn send<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step<Outcome> {
-    if known.view.facts.flags & flags::MASQUERADE == 0 {
+    let (facts, now) = (&known.view.facts, raw::now_ns());
+    if facts.flags & flags::MASQUERADE == 0 {
         return Err(Stop::NotOurs);
     }
-    if known.view.facts.masq_port != 0 {
-        packet::rewrite(skb, packet, &known.view.to)?;
+    if is_own(facts) {
+        // No ingress hook has seen it.
+        known.record.advance(facts, known.role, packet.tcp_flags, skb.ifindex(), now);
+    }
+    if facts.masq_port != 0 {
+        finish(skb, packet, known, now)
     } else {
         flow::masquerade(skb, known.record)?;
         let known = flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
-        packet::rewrite(skb, packet, &known.view.to)?;
+        finish(skb, packet, &known, now)
     }
+}
+
+#[inline(always)]
+fn finish<A: Network>(
+    skb: &mut Skb,
+    packet: &Packet<A>,
+    known: &Known<A>,
+    now: u64,
+) -> Step<Outcome> {
+    packet::rewrite(skb, packet, &known.view.to)?;
+    desk::note_sent(&known.view.to, now);
     Ok(Outcome::Masqueraded)
 }
 

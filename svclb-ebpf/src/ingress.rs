@@ -44,13 +44,7 @@ impl Hook for Ingress {
 #[inline(always)]
 fn begin<A: Network>(skb: &Skb, packet: &Packet<A>, now: u64) -> Step<Known<A>> {
     let target = decide::target(skb, packet)?;
-    let mut locked = flow::claim(now)?;
-    let opened = flow::open(skb, packet, target, &mut locked);
-    locked.unlock();
-    match opened {
-        Ok(()) | Err(Outcome::FlowBusy) => {}
-        Err(why) => return Err(why.into()),
-    }
+    flow::begin(skb, packet, target, now)?;
     let known = flow::received(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
     if known.view.to.sport != packet.tuple.sport {
         let direct = known.view.facts.flags & flags::DIRECT != 0;
@@ -97,10 +91,14 @@ fn forward<A: Network>(
 ) -> Step<Outcome> {
     packet::rewrite(skb, packet, &known.view.to)?;
     skb.note_rewritten(Note::Ingress);
-    if known.role == Role::Return {
+    let Known { record, role, view: View { facts, .. } } = known;
+    if *role == Role::Return {
+        if facts.flags & flags::OWN != 0 {
+            // At egress it is no packet of svclb's any more, if it gets there.
+            record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), now);
+        }
         return Ok(Outcome::Returned);
     }
-    let Known { record, role, view: View { facts, .. } } = known;
     record.advance(facts, *role, packet.tcp_flags, skb.ifindex(), now);
     report::traffic(skb, facts, *role);
     bridge::stay(skb, known)?;

@@ -96,22 +96,23 @@ fn is_own<A: Tables>(answer: &Tuple<A>) -> bool {
 #[inline(always)]
 fn reserve<A: Tables>(search: &Search<A>) -> bool {
     let take = || A::insert_tuple(&search.answer, search.number).is_ok();
-    // (This flow's own record is locked, so it is not among the candidates for release.)
-    take() || (release_ended(&search.answer, search.now_ns) && take())
+    take() || (!is_awaited(&search.answer, search.now_ns) && take())
 }
 
-/// Ends the flow that waits for `answer` if it is over but for its time-out; whether it was.
+/// Whether a masqueraded flow waits for `answer`. One that is over but for its time-out is ended
+/// and waits no more.
 #[inline(never)]
-pub fn release_ended<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
+pub fn is_awaited<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
     let Some(holder) = find(answer) else { return false };
-    let Some(mut locked) = holder.try_lock() else { return false };
+    // Whoever has the lock is about to begin or end a flow; the next packet will see which.
+    let Some(mut locked) = holder.try_lock() else { return true };
     let facts = &locked.flow().facts;
     let ended = facts.state() == State::Closed || facts.expired(now_ns, &config::timeouts());
-    let released = ended && locked.flow().returned() == *answer;
-    if released {
+    let waits = facts.protocol != 0 && locked.flow().returned() == *answer;
+    if waits && ended {
         report::count(Outcome::Reused);
         clear(&mut locked);
     }
     locked.unlock();
-    released
+    waits && !ended
 }

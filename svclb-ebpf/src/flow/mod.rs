@@ -16,9 +16,8 @@ use svclb_common::{
     tuple::Tuple,
 };
 
-pub use claim::claim;
-pub use masquerade::{masquerade, release_ended};
-pub use open::open;
+pub use masquerade::{is_awaited, masquerade};
+pub use open::begin;
 
 use crate::{
     desk,

@@ -10,6 +10,7 @@ use svclb_common::{
     tuple::Tuple,
 };
 
+use super::claim::claim;
 use crate::{
     bridge, config,
     decide::Target,
@@ -29,12 +30,32 @@ const PORTS: u32 = 65_536 - FIRST_PORT as u32;
 
 const EEXIST: i32 = -17;
 
-/// Opens the flow of `packet` towards `target` in a record that is this CPU's.
+/// Opens the flow of `packet` towards `target`, unless another CPU has just opened it.
+///
+/// # Errors
+/// There is no room.
+#[inline(always)]
+pub fn begin<A: Tables>(
+    skb: &Skb,
+    packet: &Packet<A>,
+    target: &Target<A>,
+    now_ns: u64,
+) -> Result<(), Outcome> {
+    let mut locked = claim(now_ns)?;
+    let opened = open(skb, packet, target, &mut locked);
+    locked.unlock();
+    match opened {
+        Ok(()) | Err(Outcome::FlowBusy) => Ok(()),
+        Err(why) => Err(why),
+    }
+}
+
+/// Opens it in a record that is this CPU's.
 ///
 /// # Errors
 /// `FlowBusy` if another CPU has just opened the same flow; other outcomes if there is no room.
 #[inline(never)]
-pub fn open<A: Tables>(
+fn open<A: Tables>(
     skb: &Skb,
     packet: &Packet<A>,
     target: &Target<A>,
@@ -132,7 +153,9 @@ extern "C" fn try_port<A: Tables>(attempt: u32, search: *mut Search) -> i64 {
 fn reserve<A: Tables>(flow: &Flow<A>, number: u32) -> i32 {
     let between = flow.between();
     let Some(key) = desk::between(&between) else { return EEXIST };
-    if between.is_self() || A::is_direct(key) {
+    // (A direct connection of the node's own that is given a flow may have been known before.)
+    let known = flow.facts.flags & flags::OWN == 0 && A::is_direct(key);
+    if between.is_self() || known {
         return 0;
     }
     match A::insert_tuple(key, number) {

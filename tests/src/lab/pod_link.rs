@@ -13,6 +13,9 @@ use super::{
 
 /// The bridge of bridged pods.
 const BRIDGE: &str = "cni0";
+/// Its own address. Without one, a bridge takes the lowest of its ports' addresses, which changes as
+/// pods come and go, and the pods' neighbour entries for their gateway are wrong for seconds.
+const BRIDGE_MAC: &str = "02:c1:00:00:00:01";
 
 /// The gateway that routed pods see: not a real address in IPv4 (the node answers ARP for all),
 /// a link-local one in IPv6. Calico's values.
@@ -26,7 +29,7 @@ pub(super) fn prepare(node: &Netns, n: u8, preset: &Preset) -> Result<()> {
     }
     let mtu = preset.pod_mtu();
     node.ip(format!(
-        "link add {BRIDGE} mtu {mtu} type bridge\n\
+        "link add {BRIDGE} address {BRIDGE_MAC} mtu {mtu} type bridge\n\
          {}\
          link set {BRIDGE} up\n",
         addresses(BRIDGE, address::pod_gateway(n), 24, 64)

@@ -1,8 +1,12 @@
 //! Flows that would share a tuple between the hooks.
 
-use std::{sync::Barrier, thread};
+use std::{net::SocketAddr, sync::Barrier, thread};
 
-use svclb::plan::operation::Protocol::{Tcp, Udp};
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    unistd::Pid,
+};
+use svclb::plan::operation::Protocol::{self, Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
     lab::Netns,
@@ -14,7 +18,7 @@ use svclb_tests::{
 };
 
 use crate::{
-    addresses::{families, port},
+    addresses::{Addresses, families, port},
     answer, opening, pass, right, segment, untouched,
 };
 
@@ -166,6 +170,90 @@ fn two_programs_at_one_hook_rewrite_once() {
                 let (_, second, _) = programs.run_after(Egress, 1, &scratch, &first);
                 assert_eq!(first, second);
             }
+        }
+    }
+}
+
+/// A client's connection through a node port to an endpoint on another node, answered; the address
+/// and port that the endpoint sees.
+fn masqueraded(programs: &Programs, a: &Addresses, protocol: Protocol) -> SocketAddr {
+    let (client, backend) = (a.other_client, a.backends[2]);
+    pass(programs, Ingress, &opening(protocol, client, a.node));
+    let sent = pass(programs, Egress, &opening(protocol, client, backend)).src;
+    assert_eq!(pass(programs, Ingress, &answer(protocol, backend, sent)).dst, client);
+    let seen = pass(programs, Egress, &answer(protocol, backend, client));
+    assert_eq!((seen.src, seen.dst), (a.node, client));
+    sent
+}
+
+/// A packet passes its devices on one CPU.
+fn stay_on_this_cpu() {
+    let cpu = sched_getcpu().expect("the CPU's number");
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu).expect("a set of one CPU");
+    sched_setaffinity(Pid::from_raw(0), &cpus).expect("the thread stays on its CPU");
+}
+
+fn port_after(client: SocketAddr) -> SocketAddr {
+    port(client, client.port() + 1)
+}
+
+/// Netfilter's masquerade knows nothing of svclb's ports: it may take one that a flow waits at,
+/// towards the same endpoint.
+#[test]
+fn the_nodes_own_connection_with_a_flows_port_is_moved_aside() {
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let (mut programs, backend) = (load(), a.backends[2]);
+            stay_on_this_cpu();
+            programs.node_port(a.node, protocol, &[(backend, false)]);
+            let taken = masqueraded(&programs, &a, protocol);
+            // Another packet of svclb's, so that the port is not the last one that was sent.
+            let other = opening(protocol, port_after(a.other_client), a.node);
+            pass(&programs, Ingress, &other);
+            let between = opening(protocol, port_after(a.other_client), backend);
+            pass(&programs, Egress, &between);
+
+            let own = opening(protocol, taken, backend);
+            let moved = pass(&programs, Egress, &own);
+            assert_eq!((moved.src.ip(), moved.dst), (a.node.ip(), backend));
+            assert_ne!(moved.src, taken);
+            assert_eq!(pass(&programs, Egress, &own), moved, "the next packet goes the same way");
+            let back = pass(&programs, Ingress, &answer(protocol, backend, moved.src));
+            assert_eq!((back.src, back.dst), (backend, taken));
+            // The flow's answers are its client's, as before.
+            let back = pass(&programs, Ingress, &answer(protocol, backend, taken));
+            assert_eq!(back.dst, a.other_client);
+            assert_eq!(programs.count(Outcome::DirectMoved), 1);
+        }
+    }
+}
+
+#[test]
+fn an_ended_flow_gives_its_port_to_the_nodes_own_connection() {
+    for a in families() {
+        let (mut programs, backend) = (load(), a.backends[2]);
+        programs.node_port(a.node, Tcp, &[(backend, false)]);
+        let port = masqueraded(&programs, &a, Tcp);
+        pass(&programs, Ingress, &segment(a.other_client, a.node, flags::RST));
+        untouched(&programs, Egress, &opening(Tcp, port, backend));
+        untouched(&programs, Ingress, &answer(Tcp, backend, port));
+        assert_eq!(programs.count(Outcome::Reused), 1);
+    }
+}
+
+/// Below a bridge or a tunnel, a masqueraded packet meets another egress hook.
+#[test]
+fn a_masqueraded_packet_is_not_moved_aside_for_itself() {
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let mut programs = load();
+            stay_on_this_cpu();
+            programs.node_port(a.node, protocol, &[(a.backends[2], false)]);
+            pass(&programs, Ingress, &opening(protocol, a.other_client, a.node));
+            let between = opening(protocol, a.other_client, a.backends[2]);
+            let sent = pass(&programs, Egress, &between);
+            untouched(&programs, Egress, &opening(protocol, sent.src, sent.dst));
         }
     }
 }

@@ -219,28 +219,6 @@ fn an_answer_to_the_node_is_no_request_to_a_node_port() {
     });
 }
 
-/// Netfilter's masquerade knows nothing of svclb's ports: it may take one that a closed flow still
-/// holds, towards the same endpoint.
-#[test]
-fn a_closed_flows_port_is_free_for_the_nodes_own_connections() {
-    for a in families() {
-        let mut programs = load();
-        programs.node_port(a.node, Tcp, &[(a.backends[2], false)]);
-        let (request, backend) = (opening(Tcp, a.other_client, a.node), a.backends[2]);
-        pass(&programs, Ingress, &request);
-        let sent = pass(&programs, Egress, &opening(Tcp, a.other_client, backend));
-        // While the flow lives, its answers are its client's.
-        untouched(&programs, Egress, &opening(Tcp, sent.src, backend));
-        let back = pass(&programs, Ingress, &answer(Tcp, backend, sent.src));
-        assert_eq!(back.dst, a.other_client);
-        pass(&programs, Ingress, &segment(a.other_client, a.node, flags::RST));
-
-        untouched(&programs, Egress, &opening(Tcp, sent.src, backend));
-        untouched(&programs, Ingress, &answer(Tcp, backend, sent.src));
-        assert_eq!(programs.count(Outcome::Reused), 1);
-    }
-}
-
 /// The other way round: svclb takes no port that a connection in the node's name has.
 #[test]
 fn a_port_of_the_nodes_own_connection_is_not_taken() {

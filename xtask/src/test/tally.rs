@@ -20,6 +20,10 @@ pub(super) struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// What test binaries said of their failed tests, to be said again at the end: a log of
+    /// hundreds of tests is read from there.
+    failures: Vec<String>,
+    in_failures: bool,
 }
 
 impl Tally {
@@ -33,9 +37,16 @@ impl Tally {
         self.checks.push((name, outcome));
     }
 
-    /// Adds the tests of one test binary, if `line` is the summary that it prints at its end.
+    /// Takes in a line of a test binary: the reports of failed tests, and the summary at its end.
     pub(super) fn line(&mut self, line: &str) {
-        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        let Some(counts) = line.strip_prefix("test result: ") else {
+            self.in_failures |= line == "failures:";
+            if self.in_failures {
+                self.failures.push(line.to_owned());
+            }
+            return;
+        };
+        self.in_failures = false;
         for part in counts.split([';', '.']) {
             let mut words = part.split_whitespace();
             let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
@@ -57,6 +68,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failures.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         for (name, outcome) in &self.checks {
             match outcome {
                 Outcome::Passed => writeln!(f, "  {name}: passed")?,
@@ -84,6 +96,17 @@ mod tests {
         tally.check("format", Outcome::Passed);
         assert!(tally.to_string().ends_with("16 passed, 2 failed, 1 skipped"));
         assert!(!tally.is_good(false));
+    }
+
+    #[test]
+    fn failures_are_said_again_at_the_end() {
+        let mut tally = Tally::default();
+        for line in ["test a ... ok", "failures:", "---- b ----", "why", SUMMARY, "test c ... ok"] {
+            tally.line(line);
+        }
+        let text = tally.to_string();
+        assert!(text.starts_with("failures:\n---- b ----\nwhy\n"), "{text}");
+        assert!(!text.contains("test c"));
     }
 
     #[test]
