@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod attach;
+pub mod config;
 pub mod desired;
 pub mod events;
 pub mod flow_table;

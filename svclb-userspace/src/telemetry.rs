@@ -7,13 +7,15 @@ use aya::Ebpf;
 use aya_log::EbpfLogger;
 use clap::ValueEnum;
 use log::{Log, Metadata, Record};
+use serde::{Deserialize, Serialize};
 use tracing::{debug, error, info, trace, warn};
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
 use crate::events;
 
 /// The form of a log line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -22,7 +24,8 @@ pub enum LogFormat {
 }
 
 /// Level of the log of the kernel programs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the usual levels")]
 pub enum KernelLog {
     Off,

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use aya::programs::{SchedClassifier, TcAttachType};
 use clap::ValueEnum;
 use nix::net::if_::if_nametoindex;
+use serde::{Deserialize, Serialize};
 
 use super::{clsact, network::Target, tcx};
 use crate::pins::Pins;
@@ -39,7 +40,8 @@ impl Hook {
 }
 
 /// How programs are attached.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// TCX links (Linux 6.6 and later), pinned.
     Tcx,

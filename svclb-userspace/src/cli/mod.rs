@@ -2,7 +2,9 @@
 
 mod check;
 mod completions;
+mod config;
 mod get;
+mod mount_bpffs;
 mod output;
 mod run;
 mod unload;
@@ -10,7 +12,7 @@ mod unload;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Error, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use svclb::pins::{DEFAULT_BPFFS, Pins};
 
 const EXIT_CODES: &str = "\
@@ -38,6 +40,11 @@ enum Command {
     Check(check::Check),
     /// Take svclb out of the kernel: its programs and everything pinned.
     Unload(unload::Unload),
+    /// Mount a bpffs, unless one is there; the agent pins what outlives it there.
+    MountBpffs(mount_bpffs::MountBpffs),
+    /// Show or check the agent's configuration.
+    #[command(subcommand)]
+    Config(config::Config),
     /// Print a shell completion script.
     Completions(completions::Completions),
 }
@@ -68,6 +75,11 @@ impl Bpffs {
 #[error("svclb is not loaded: {} does not exist; `svclb run` loads it", .0.root().display())]
 struct NotLoaded(Pins);
 
+/// The command line and the configuration file do not say enough.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(&'static str);
+
 /// What a command that ran to its end says to scripts.
 enum Verdict {
     /// All is well.
@@ -78,11 +90,17 @@ enum Verdict {
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let result = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Get(get) => get.execute(),
         Command::Check(check) => check.execute(),
         Command::Unload(unload) => unload.execute(),
+        Command::MountBpffs(mount_bpffs) => mount_bpffs.execute(),
+        Command::Config(config) => config.execute(),
         Command::Completions(completions) => completions.execute(),
     };
     match result {
@@ -91,8 +109,31 @@ pub(crate) fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("svclb: {error:#}");
-            ExitCode::from(if error.is::<NotLoaded>() { 3 } else { 1 })
+            ExitCode::from(code(&error))
         }
+    }
+}
+
+/// The command line, its defaults in its help.
+fn command() -> clap::Command {
+    let show =
+        |command| svclb::config::show_defaults(command).expect("defaults are texts and numbers");
+    let print = |command: clap::Command| command.mut_subcommand("print", show);
+    Cli::command().mut_subcommand("run", show).mut_subcommand("config", print)
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches()?)
+}
+
+/// The exit code of an error.
+fn code(error: &Error) -> u8 {
+    if error.is::<NotLoaded>() {
+        3
+    } else if error.is::<Usage>() {
+        2
+    } else {
+        1
     }
 }
 
@@ -104,13 +145,11 @@ fn is_broken_pipe(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -21,14 +21,22 @@ pub struct Ranges {
     pub node_ports: RangeInclusive<u16>,
 }
 
+impl Ranges {
+    /// ClusterIPs as clusters usually have them: 10.96.0.0/16.
+    pub const DEFAULT_IPV4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16);
+    /// ClusterIPs of IPv6 of the same kind: fd00:10:96::/112.
+    pub const DEFAULT_IPV6: Ipv6Net =
+        Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0), 112);
+    /// NodePorts as clusters usually have them.
+    pub const DEFAULT_NODE_PORTS: RangeInclusive<u16> = 30_000..=32_767;
+}
+
 impl Default for Ranges {
-    /// The ranges that clusters usually have: 10.96.0.0/16, fd00:10:96::/112 and 30000-32767.
     fn default() -> Self {
-        let v6 = Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0);
         Self {
-            ipv4: Some(Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16)),
-            ipv6: Some(Ipv6Net::new_assert(v6, 112)),
-            node_ports: 30_000..=32_767,
+            ipv4: Some(Self::DEFAULT_IPV4),
+            ipv6: Some(Self::DEFAULT_IPV6),
+            node_ports: Self::DEFAULT_NODE_PORTS,
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Every option of the agent.
+
+use std::path::PathBuf;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use svclb_common::{flow::Timeouts, layout::size};
+
+use super::{
+    section::section,
+    values::{Listen, PerService, PortRange, PowerOfTwo},
+};
+use crate::{
+    attach::Mechanism,
+    pins::DEFAULT_BPFFS,
+    source::manifests::Ranges,
+    telemetry::{KernelLog, LogFormat},
+};
+
+section! {
+    /// The agent on its node.
+    Agent, AgentLayer, "Agent" {
+        /// Where bpffs is mounted.
+        [value_name = "DIR"] bpffs: PathBuf = DEFAULT_BPFFS.into();
+        unset:
+        /// Name of this node in the cluster; its host name by default.
+        [value_name = "NAME"] node_name: String;
+        /// How to attach to devices; the best that the kernel has by default.
+        [value_enum] attach: Mechanism;
+        /// A file that exists while the agent is ready.
+        [value_name = "FILE"] ready_file: PathBuf;
+    }
+}
+
+section! {
+    /// Where the cluster's objects come from.
+    Source, SourceLayer, "Source" {
+        unset:
+        /// Folder of Kubernetes manifests to follow: Services, EndpointSlices, Pods, Nodes.
+        [value_name = "DIR"] manifests: PathBuf;
+    }
+}
+
+section! {
+    /// What Services of manifests get that come without.
+    Allocation, AllocationLayer, "Services of manifests that come without" {
+        /// ClusterIPs of IPv4.
+        [value_name = "CIDR"]
+        cluster_cidr_v4: Ipv4Net = Ranges::DEFAULT_IPV4;
+        /// ClusterIPs of IPv6.
+        [value_name = "CIDR"]
+        cluster_cidr_v6: Ipv6Net = Ranges::DEFAULT_IPV6;
+        /// NodePorts.
+        [value_name = "FIRST-LAST"]
+        node_ports: PortRange = PortRange(Ranges::DEFAULT_NODE_PORTS);
+    }
+}
+
+section! {
+    /// Flows: how long they live, and their ports.
+    Flows, FlowsLayer, "Flows" {
+        /// Ports that stand for clients' own when their packets are masqueraded.
+        [value_name = "FIRST-LAST"] masquerade_ports: PortRange = PortRange(10_240..=29_999);
+        /// Seconds of silence after which a TCP flow without a reply is forgotten.
+        [value_name = "SECONDS"] tcp_opening_timeout: u32 = Timeouts::DEFAULT.tcp_opening;
+        /// The same with packets in both directions.
+        [value_name = "SECONDS"] tcp_established_timeout: u32 = Timeouts::DEFAULT.tcp_established;
+        /// The same with one side finished.
+        [value_name = "SECONDS"] tcp_closing_timeout: u32 = Timeouts::DEFAULT.tcp_closing;
+        /// The same with both sides finished, or reset.
+        [value_name = "SECONDS"] tcp_closed_timeout: u32 = Timeouts::DEFAULT.tcp_closed;
+        /// Seconds of silence after which a UDP flow without a reply is forgotten.
+        [value_name = "SECONDS"] udp_opening_timeout: u32 = Timeouts::DEFAULT.udp_opening;
+        /// The same with replies.
+        [value_name = "SECONDS"] udp_established_timeout: u32 = Timeouts::DEFAULT.udp_established;
+    }
+}
+
+section! {
+    /// Sizes of maps that are not pinned yet.
+    Maps, MapsLayer, "Sizes of maps that are not pinned yet" {
+        /// Flows of each family; a power of two.
+        [value_name = "N"] max_flows: PowerOfTwo = PowerOfTwo::FLOWS;
+        /// Service ports, each counted once for each family.
+        [value_name = "N"] max_services: u32 = size::SERVICES;
+        /// Frontends of each family.
+        [value_name = "N"] max_frontends: u32 = size::FRONTENDS;
+        /// Endpoints of all service ports.
+        [value_name = "N"] max_backends: u32 = size::BACKENDS;
+        /// Slots of all service ports: twice the endpoints and more.
+        [value_name = "N"] max_slots: u32 = size::SLOTS;
+    }
+}
+
+section! {
+    /// What is logged, and how.
+    Logs, LogsLayer, "Logs" {
+        /// Form of the log.
+        [value_enum] log_format: LogFormat = LogFormat::Text;
+        /// What is logged, in the syntax of RUST_LOG: `info`, `warn,svclb=debug`.
+        [value_name = "FILTER", env = "RUST_LOG"] log_level: String = "info".to_owned();
+        /// The kernel programs' own log; every packet costs more while it is on.
+        [value_enum] bpf_log: KernelLog = KernelLog::Off;
+    }
+}
+
+section! {
+    /// What the agent tells about itself over HTTP.
+    Observability, ObservabilityLayer, "Metrics and health" {
+        /// Where `/metrics` and `/proxyMode` are served: `IP:PORT`, several with commas, or `off`.
+        [value_name = "ADDRESSES"]
+        metrics_bind_address: Listen = Listen::loopback(10_249);
+        /// How finely traffic is broken down in the metrics.
+        [value_enum] metrics_per_service: PerService = PerService::Off;
+        /// Where `/healthz`, `/livez` and `/readyz` are served: `IP:PORT`, several with commas, or
+        /// `off`.
+        [value_name = "ADDRESSES"]
+        healthz_bind_address: Listen = Listen::everywhere(10_256);
+        /// Seconds that a change may wait to be written before `/healthz` fails.
+        [value_name = "SECONDS"] health_timeout: u32 = 60;
+    }
+}
