@@ -20,6 +20,9 @@ use super::{
     server::SHA256,
 };
 
+/// The host that is asked of the lab's server.
+const LAB_HOST: &str = "svclb-lab";
+
 /// Who answered whom.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
@@ -62,10 +65,19 @@ impl Connection {
     /// # Errors
     /// The connection breaks, or the answer is not the lab server's.
     pub async fn who(&mut self) -> Result<Answer> {
-        let request = request(Method::GET, "/", Either::Left(Empty::new()))?;
-        let body = self.send(request).await?.into_body();
-        let text = timeout(PATIENCE, body.collect()).await.context("body: no answer")?;
-        serde_json::from_slice(&text.context("body")?.to_bytes()).context("not the lab's server")
+        let answer = self.get("/", LAB_HOST).await?;
+        serde_json::from_slice(answer.body()).context("not the lab's server")
+    }
+
+    /// Asks any server for a path, and waits for all of its answer.
+    ///
+    /// # Errors
+    /// The connection breaks or stands still, or the answer is a failure.
+    pub async fn get(&mut self, path: &str, host: &str) -> Result<Response<Bytes>> {
+        let request = request(Method::GET, path, host, Either::Left(Empty::new()))?;
+        let (head, body) = self.send(request).await?.into_parts();
+        let body = timeout(PATIENCE, body.collect()).await.context("body: no answer")?;
+        Ok(Response::from_parts(head, body.context("body")?.to_bytes()))
     }
 
     /// Downloads `length` bytes and checks their hash.
@@ -74,7 +86,8 @@ impl Connection {
     /// The connection breaks or stands still, or the bytes are not right.
     pub async fn download(&mut self, length: u64) -> Result<()> {
         let path = format!("/bytes/{length}");
-        let response = self.send(request(Method::GET, &path, Either::Left(Empty::new()))?).await?;
+        let response =
+            self.send(request(Method::GET, &path, LAB_HOST, Either::Left(Empty::new()))?).await?;
         let expected = response.headers().get(SHA256).context("no hash in the answer")?.clone();
         let (received, hash) = hash_of(response.into_body()).await?;
         ensure!(received == length, "{received} bytes of {length} came");
@@ -89,7 +102,7 @@ impl Connection {
     pub async fn upload(&mut self, length: u64) -> Result<()> {
         let pattern = Pattern::new(length);
         let expected = pattern.clone().sha256();
-        let request = request(Method::POST, "/sha256", Either::Right(pattern))?;
+        let request = request(Method::POST, "/sha256", LAB_HOST, Either::Right(pattern))?;
         // The answer comes when all was sent: a long body takes its time.
         let response = timeout(6 * PATIENCE, self.sender.send_request(request)).await;
         let body = response.context("upload stands still")?.context("upload")?.into_body();
@@ -131,9 +144,10 @@ pub fn who_from(dst: SocketAddr, source: Option<SocketAddr>) -> Result<Answer> {
 fn request(
     method: Method,
     path: &str,
+    host: &str,
     body: Either<Empty<Bytes>, Pattern>,
 ) -> Result<Request<Either<Empty<Bytes>, Pattern>>> {
-    let request = Request::builder().method(method).uri(path).header("host", "svclb-lab");
+    let request = Request::builder().method(method).uri(path).header("host", host);
     request.body(body).context("request")
 }
 

@@ -1,23 +1,20 @@
-//! A load generator: many connections, each checked.
+//! A load of connections to the lab's server, each checked.
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, anyhow};
-use tokio::{
-    sync::Mutex,
-    task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval},
-};
 
-use super::{block_on, http::Connection, report::Report, udp};
+use super::{
+    generator::{Control, Schedule},
+    http::Connection,
+    report::Report,
+    udp,
+};
 use crate::lab::{Netns, SOON, wait_for};
 
 /// What to generate.
@@ -85,21 +82,20 @@ impl Load {
         Some((source.ip(), u16::try_from(port).unwrap_or(source.port())).into())
     }
 
-    fn run_until(&self, control: &Arc<Control>) -> Result<Report> {
-        block_on(async {
-            let shared = Arc::new(Shared {
-                load: *self,
-                control: control.clone(),
-                started: AtomicU64::new(0),
-                pace: self.rate.map(|rate| Mutex::new(pace(rate))),
-            });
-            let mut workers = JoinSet::new();
-            (0..self.concurrency).for_each(|_| drop(workers.spawn(work(shared.clone()))));
-            let mut report = Report::default();
-            while let Some(part) = workers.join_next().await {
-                report.merge(part.context("a load worker")?);
+    fn run_until(self, control: &Arc<Control>) -> Result<Report> {
+        let schedule = Schedule {
+            connections: self.connections,
+            concurrency: self.concurrency,
+            rate: self.rate,
+            duration: None,
+        };
+        schedule.run(control, async move |number, report: &mut Report| {
+            let source = self.source_of(number);
+            if self.udp {
+                datagrams(&self, source, report).await
+            } else {
+                connection(&self, source, report).await
             }
-            Ok(report.finished())
         })
     }
 }
@@ -111,22 +107,14 @@ pub struct Running {
     thread: JoinHandle<Result<Report>>,
 }
 
-/// What a running load and its starter share.
-#[derive(Default, Debug)]
-struct Control {
-    stop: AtomicBool,
-    connections: AtomicU64,
-}
-
 impl Running {
     /// Waits until `more` further connections have ended, well or not.
     ///
     /// # Errors
     /// The load stands still.
     pub fn wait_for_more(&self, more: u64) -> Result<()> {
-        let now = || self.control.connections.load(Ordering::Relaxed);
-        let goal = now() + more;
-        wait_for("the load to go on", 4 * SOON, || (now() >= goal).then_some(()))
+        let goal = self.control.ended() + more;
+        wait_for("the load to go on", 4 * SOON, || (self.control.ended() >= goal).then_some(()))
     }
 
     /// Lets the running connections end and gives the report.
@@ -134,51 +122,9 @@ impl Running {
     /// # Errors
     /// The generator itself failed.
     pub fn stop(self) -> Result<Report> {
-        self.control.stop.store(true, Ordering::Relaxed);
+        self.control.stop();
         self.thread.join().map_err(|_| anyhow!("the load generator panicked"))?
     }
-}
-
-struct Shared {
-    load: Load,
-    control: Arc<Control>,
-    started: AtomicU64,
-    pace: Option<Mutex<Interval>>,
-}
-
-impl Shared {
-    /// The number of the connection that a worker may open, once its time has come.
-    async fn next(&self) -> Option<u64> {
-        if let Some(pace) = &self.pace {
-            pace.lock().await.tick().await;
-        }
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let goes_on = !self.control.stop.load(Ordering::Relaxed);
-        (goes_on && number < self.load.connections).then_some(number)
-    }
-}
-
-fn pace(rate: u32) -> Interval {
-    let mut interval = interval(Duration::from_secs(1) / rate.max(1));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    interval
-}
-
-async fn work(shared: Arc<Shared>) -> Report {
-    let mut report = Report::default();
-    while let Some(number) = shared.next().await {
-        let source = shared.load.source_of(number);
-        let one = if shared.load.udp {
-            datagrams(&shared.load, source, &mut report).await
-        } else {
-            connection(&shared.load, source, &mut report).await
-        };
-        if let Err(error) = one {
-            report.failed(&error);
-        }
-        shared.control.connections.fetch_add(1, Ordering::Relaxed);
-    }
-    report
 }
 
 async fn connection(load: &Load, source: Option<SocketAddr>, report: &mut Report) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// The sum of a run.
@@ -17,7 +18,7 @@ pub struct Report {
     /// How long requests took, connecting included for the first of a connection.
     pub latency: Latency,
     #[serde(skip)]
-    taken: Vec<Duration>,
+    taken: Taken,
 }
 
 /// Percentiles, in microseconds.
@@ -25,10 +26,38 @@ pub struct Report {
 pub struct Latency {
     /// Half of the requests took less.
     pub p50_us: u64,
+    /// One in ten took longer.
+    pub p90_us: u64,
     /// One in a hundred took longer.
     pub p99_us: u64,
+    /// One in a thousand took longer.
+    pub p999_us: u64,
     /// The longest.
     pub max_us: u64,
+}
+
+/// How long requests took, in microseconds with three digits: a long run takes no more memory than
+/// a short one.
+#[derive(Clone, Debug)]
+struct Taken(Histogram<u64>);
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self(Histogram::new_with_max(LONGEST_US, 3).expect("bounds of a histogram"))
+    }
+}
+
+impl Taken {
+    fn add(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("histograms of the same bounds");
+    }
+}
+
+/// What counts as the longest: longer than any client waits.
+const LONGEST_US: u64 = 600_000_000;
+
+fn micros(taken: Duration) -> u64 {
+    u64::try_from(taken.as_micros()).unwrap_or(LONGEST_US)
 }
 
 impl Report {
@@ -40,7 +69,8 @@ impl Report {
     /// Counts an answered request.
     pub fn answered(&mut self, taken: Duration) {
         self.answered += 1;
-        self.taken.push(taken);
+        // Longer than the histogram holds is as long as it holds.
+        self.taken.0.saturating_record(micros(taken));
     }
 
     /// Counts a failure.
@@ -71,7 +101,7 @@ impl Report {
     /// Adds another report of the same run.
     pub fn merge(&mut self, other: Self) {
         self.answered += other.answered;
-        self.taken.extend(other.taken);
+        self.taken.add(&other.taken);
         other.by_pod.into_iter().for_each(|(k, v)| *self.by_pod.entry(k).or_default() += v);
         other.errors.into_iter().for_each(|(k, v)| *self.errors.entry(k).or_default() += v);
     }
@@ -79,13 +109,14 @@ impl Report {
     /// Fills the percentiles in.
     #[must_use]
     pub fn finished(mut self) -> Self {
-        self.taken.sort_unstable();
-        let at = |share: f64| {
-            let index = (self.taken.len() as f64 * share) as usize;
-            let taken = self.taken.get(index.min(self.taken.len().saturating_sub(1)));
-            taken.map_or(0, |taken| taken.as_micros() as u64)
+        let at = |quantile| self.taken.0.value_at_quantile(quantile);
+        self.latency = Latency {
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: self.taken.0.max(),
         };
-        self.latency = Latency { p50_us: at(0.5), p99_us: at(0.99), max_us: at(1.0) };
         self
     }
 
@@ -111,7 +142,10 @@ mod tests {
             (0..n).for_each(|_| report.connected(pod.to_owned()));
         }
         let report = report.finished();
-        assert_eq!((report.latency.p50_us, report.latency.max_us), (51_000, 100_000));
+        let Latency { p50_us, p99_us, max_us, .. } = report.latency;
+        for (percentile, exact) in [(p50_us, 50_000), (p99_us, 99_000), (max_us, 100_000)] {
+            assert!(percentile.abs_diff(exact) <= exact / 1_000, "{percentile} for {exact}");
+        }
         assert!((report.chi_square(&["a", "b"]) - 10.0).abs() < 1e-9);
         assert!(report.chi_square(&["a", "b", "c"]) > 30.0);
     }
