@@ -6,6 +6,7 @@
 //! | pod i of node n | 10.244.n.i | fd00:10:244:n::i |
 //! | client k on the nodes' LAN | 192.0.2.100+k | 2001:db8::c:k |
 //! | client k behind the router | 198.51.100.k | 2001:db8:1::k |
+//! | the control plane | 192.0.2.253 | 2001:db8::fd |
 //! | the router | .254 of each | ::fe of each |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -78,6 +79,11 @@ pub fn external_client(k: u8) -> Dual {
         v4: Ipv4Addr::new(198, 51, 100, k),
         v6: Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, u16::from(k)),
     }
+}
+
+/// The cluster's control plane on the nodes' LAN.
+pub fn control_plane() -> Dual {
+    lan(253, 0xfd)
 }
 
 /// The router on the nodes' LAN.

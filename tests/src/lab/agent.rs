@@ -32,10 +32,22 @@ impl Agent {
     /// # Errors
     /// The binary is missing, the agent ends or does not become ready; the message holds its log.
     pub fn start(node: &Node, manifests: &Path, extra: &[&str]) -> Result<Self> {
+        Self::launch(node, "--manifests", manifests, extra)
+    }
+
+    /// Starts `svclb run` on `node`, following the cluster that `kubeconfig` leads to.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn follow_cluster(node: &Node, kubeconfig: &Path, extra: &[&str]) -> Result<Self> {
+        Self::launch(node, "--kubeconfig", kubeconfig, extra)
+    }
+
+    fn launch(node: &Node, option: &str, source: &Path, extra: &[&str]) -> Result<Self> {
         let ready = node.folder().join("ready");
         remove(&ready)?;
         let mut command = command(node)?;
-        command.arg("run").arg("--manifests").arg(manifests);
+        command.arg("run").arg(option).arg(source);
         command.args(["--node-name", &node.name]).arg("--bpffs").arg(node.bpffs());
         command.arg("--ready-file").arg(&ready).args(extra);
         let log = log_of(node);

@@ -6,12 +6,14 @@ use anyhow::{Result, bail};
 use nix::unistd::geteuid;
 
 use super::{
+    address::Dual,
     client::{Client, Location},
     netns::Netns,
     network,
     node::Node,
     place::Place,
     preset::Preset,
+    station::Station,
 };
 
 /// A running lab. Dropping it ends its processes and removes everything.
@@ -96,6 +98,14 @@ impl Lab {
     /// The router between nodes and external clients, which is also the nodes' switch.
     pub fn router(&self) -> &Netns {
         &self.router
+    }
+
+    /// Adds a machine to the nodes' LAN. Drop it before the lab.
+    ///
+    /// # Errors
+    /// The kernel refuses something, or the role is taken.
+    pub fn add_station(&self, role: &str, ip: Dual) -> Result<Station> {
+        Station::create(role, ip, &self.router, &self.place)
     }
 
     /// The lab's folder.

@@ -1,0 +1,42 @@
+//! Scenarios with a real control plane: what the API says is what traffic does.
+//!
+//! All share one control plane and one lab, and go one after the other. `cargo test --test cluster
+//! -- scale` runs one. Where the programs of the control plane are missing, all are skipped.
+
+mod controllers;
+mod world;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use svclb_tests::{control_plane::Programs, lab};
+
+use crate::world::World;
+
+/// One thing that must work.
+type Scenario = (&'static str, fn(&mut World) -> anyhow::Result<()>);
+
+const SCENARIOS: &[&[Scenario]] = &[controllers::SCENARIOS];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    // They share a cluster.
+    arguments.test_threads = Some(1);
+    let missing = Programs::find().err();
+    if let Some(why) = &missing {
+        println!("skipped: {why:#}");
+    }
+    let trials = SCENARIOS.concat().into_iter().map(|scenario| trial(scenario, missing.is_some()));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    world::leave();
+    conclusion.exit_code()
+}
+
+fn trial((name, run): Scenario, skipped: bool) -> Trial {
+    let inside = move || world::within(run).map_err(|error| Failed::from(format!("{error:#}")));
+    Trial::test(name, inside).with_ignored_flag(skipped)
+}
