@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, future::pending, net::IpAddr, sync::Arc, time::
 
 use anyhow::{Context, Result};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::{JoinHandle, spawn_blocking},
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
@@ -17,6 +17,8 @@ use super::{
 };
 use crate::{
     attach::Monitor,
+    health::Health,
+    metrics::{Inventory, Request},
     source::manifests::{Manifests, watch::Noticed},
     sweep,
 };
@@ -25,6 +27,8 @@ use crate::{
 pub(super) struct MainLoop {
     programmer: Programmer,
     ready: Ready,
+    health: Arc<Health>,
+    scrapes: mpsc::Receiver<Request>,
     source: Manifests,
     addresses: watch::Receiver<BTreeSet<IpAddr>>,
     attached: Option<oneshot::Receiver<()>>,
@@ -41,6 +45,7 @@ enum Event {
     Retry,
     Tick,
     Job(Result<Option<Scan>>),
+    Scrape(Request),
 }
 
 impl MainLoop {
@@ -48,6 +53,8 @@ impl MainLoop {
         programmer: Programmer,
         housekeeper: Arc<Housekeeper>,
         ready: Ready,
+        health: Arc<Health>,
+        scrapes: mpsc::Receiver<Request>,
         source: Manifests,
         monitor: &Monitor,
     ) -> Self {
@@ -56,6 +63,8 @@ impl MainLoop {
         Self {
             programmer,
             ready,
+            health,
+            scrapes,
             source,
             addresses: monitor.addresses(),
             attached: Some(monitor.settled()),
@@ -71,6 +80,7 @@ impl MainLoop {
         self.follow_addresses();
         loop {
             let event = self.next().await?;
+            self.health.alive();
             self.take(event)?;
         }
     }
@@ -91,6 +101,8 @@ impl MainLoop {
             }
             () = at(retry) => Event::Retry,
             _ = self.tick.tick(), if self.job.is_none() => Event::Tick,
+            // Without metrics, nobody asks.
+            Some(request) = self.scrapes.recv() => Event::Scrape(request),
             done = when(&mut self.job) => Event::Job(done.context("the housekeeping task")?),
         })
     }
@@ -106,6 +118,10 @@ impl MainLoop {
             Event::Attached => self.ready.attached()?,
             Event::Retry => self.programmer.retry(),
             Event::Tick => self.keep_house(),
+            Event::Scrape(request) => {
+                let inventory = Inventory::of(self.programmer.kernel(), request.detail);
+                request.answer(inventory);
+            }
             Event::Job(Ok(Some(scan))) => self.programmer.release(scan),
             Event::Job(Ok(None)) => {}
             Event::Job(Err(error)) => warn!(error = format!("{error:#}"), "flow table not swept"),

@@ -10,6 +10,7 @@
 mod backoff;
 mod housekeeper;
 mod main_loop;
+mod observe;
 mod programmer;
 mod ready;
 mod stop;
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 
 use crate::{
     attach::{Mechanism, Monitor, Worker},
+    config::Observability,
     events,
     loader::{self, Loaded},
     pins::Pins,
@@ -30,6 +32,7 @@ use crate::{
 
 use housekeeper::Housekeeper;
 use main_loop::MainLoop;
+use observe::Observers;
 use programmer::Programmer;
 use ready::Ready;
 use stop::Stop;
@@ -51,6 +54,8 @@ pub struct Options {
     pub kernel_log: KernelLog,
     /// A file that exists while the agent is ready.
     pub ready_file: Option<PathBuf>,
+    /// Where metrics and health are served.
+    pub observability: Observability,
 }
 
 /// Runs the agent until it is told to stop (SIGTERM, SIGINT). Programs stay attached, and all maps
@@ -58,20 +63,21 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// Fails if another agent uses the same bpffs, if the programs cannot be loaded or the devices not
+/// Fails if another agent uses the same bpffs, if a port to listen at is taken, if the programs cannot be loaded or the devices not
 /// be listed, and when the source or netlink ends.
 pub async fn run(pins: Pins, options: Options) -> Result<()> {
     let mut stop = Stop::new()?;
     let Some(_lock) = pins.lock()? else {
         bail!("another agent is using {}", pins.root().display());
     };
-    let ready = Ready::new(options.ready_file.clone())?;
+    let observers = Observers::start(&options.observability, options.load.masquerade_ports.len())?;
+    let ready = Ready::new(options.ready_file.clone(), observers.health.clone())?;
     let mut loaded = loader::load(&pins, &options.load)?;
     follow_kernel(&pins, &mut loaded, options.kernel_log)?;
     let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
-    let worker = Worker::start(&mut loaded, &pins, mechanism)?;
+    let worker = Worker::start(&mut loaded, &pins, mechanism, observers.metrics.clone())?;
     let monitor = Monitor::start(&worker).await?;
-    let main_loop = main_loop(&pins, loaded, options, ready, &monitor)?;
+    let main_loop = main_loop(&pins, loaded, options, observers, ready, &monitor)?;
     let result = until_stopped(main_loop, monitor, &mut stop).await;
     worker.join();
     result
@@ -82,10 +88,12 @@ fn main_loop(
     pins: &Pins,
     mut loaded: Loaded,
     options: Options,
+    observers: Observers,
     ready: Ready,
     monitor: &Monitor,
 ) -> Result<MainLoop> {
-    let programmer = Programmer::adopt(pins, &options.node_name, loaded.limits())?;
+    let progress = observers.progress(&options.node_name);
+    let programmer = Programmer::adopt(pins, &options.node_name, loaded.limits(), progress)?;
     let source = Manifests::start(watch::Options {
         folder: options.manifests,
         ranges: options.ranges,
@@ -93,7 +101,9 @@ fn main_loop(
     })
     .context("follow the manifests")?;
     let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
-    Ok(MainLoop::new(programmer, housekeeper, ready, source, monitor))
+    let health = observers.health.clone();
+    let scrapes = observers.serve_metrics(pins)?;
+    Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))
 }
 
 async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {

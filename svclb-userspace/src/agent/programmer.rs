@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{backoff::Backoff, housekeeper::Scan};
 use crate::{
+    metrics::Progress,
     pins::Pins,
     plan::{Limits, LiveFlows, kernel::KernelState},
     problem::Problem,
@@ -33,6 +34,7 @@ const SCAN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 /// The engine over the pinned maps.
 pub(super) struct Programmer {
     engine: Engine<KernelMaps>,
+    progress: Progress,
     addresses: BTreeSet<IpAddr>,
     addresses_written: bool,
     listed: bool,
@@ -43,7 +45,12 @@ pub(super) struct Programmer {
 
 impl Programmer {
     /// Takes over what is pinned.
-    pub(super) fn adopt(pins: &Pins, node: &str, limits: Limits) -> Result<Self> {
+    pub(super) fn adopt(
+        pins: &Pins,
+        node: &str,
+        limits: Limits,
+        progress: Progress,
+    ) -> Result<Self> {
         let started = Instant::now();
         let maps = KernelMaps::open(pins)?;
         let kernel = maps.read()?;
@@ -57,6 +64,7 @@ impl Programmer {
         let options = state::Options { node: node.into(), limits, grace: GRACE };
         Ok(Self {
             engine: Engine::new(options, kernel, maps, Instant::now()),
+            progress,
             addresses: BTreeSet::new(),
             addresses_written: true,
             listed: false,
@@ -76,7 +84,10 @@ impl Programmer {
         report(&batch.problems);
         let first = !self.listed && batch.changes.contains(&Change::Listed);
         self.listed |= first;
-        let outcome = self.engine.apply(batch.changes, Instant::now());
+        let started = Instant::now();
+        self.progress.noticed(&batch.changes, self.engine.snapshot(), noticed);
+        let outcome = self.engine.apply(batch.changes, started);
+        self.progress.written(started.elapsed(), self.is_settled());
         self.conclude(&outcome, if first { "adopted" } else { "services updated" }, noticed);
         self.listed
     }
@@ -101,6 +112,7 @@ impl Programmer {
         let now = Instant::now();
         self.write_addresses();
         let outcome = self.engine.apply([], now);
+        self.progress.written(now.elapsed(), self.is_settled());
         self.conclude(&outcome, "written again", now);
     }
 
@@ -120,6 +132,11 @@ impl Programmer {
         if outcome.operations == 0 {
             self.scan.failed(Instant::now());
         }
+    }
+
+    /// Whether the maps are what they should be.
+    fn is_settled(&self) -> bool {
+        self.engine.is_settled() && self.addresses_written
     }
 
     fn write_addresses(&mut self) {
@@ -162,7 +179,7 @@ impl Programmer {
         } else {
             debug!(services, operations, micros, "{what}");
         }
-        if self.engine.is_settled() && self.addresses_written {
+        if self.is_settled() {
             self.retry.reset();
         } else {
             self.retry.failed(Instant::now());

@@ -1,13 +1,16 @@
 //! Readiness: every device is attached to, and the first list of Services is in the kernel.
 
-use std::{fs, io, path::PathBuf, time::Instant};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use tracing::info;
 
+use crate::health::Health;
+
 /// Tells once when the agent is ready. The file goes when this is dropped.
 pub(super) struct Ready {
     file: Option<PathBuf>,
+    health: Arc<Health>,
     started: Instant,
     attached: bool,
     programmed: bool,
@@ -16,9 +19,9 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Removes what a crashed agent has left.
-    pub(super) fn new(file: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn new(file: Option<PathBuf>, health: Arc<Health>) -> Result<Self> {
         let started = Instant::now();
-        let ready = Self { file, started, attached: false, programmed: false, told: false };
+        let ready = Self { file, health, started, attached: false, programmed: false, told: false };
         ready.remove()?;
         Ok(ready)
     }
@@ -40,6 +43,7 @@ impl Ready {
             return Ok(());
         }
         self.told = true;
+        self.health.set_ready();
         if let Some(file) = &self.file {
             let pid = format!("{}\n", std::process::id());
             fs::write(file, pid).with_context(|| format!("ready file {}", file.display()))?;
@@ -75,7 +79,8 @@ mod tests {
         let name = format!("svclb-ready-{}", std::process::id());
         let file = std::env::temp_dir().join(name);
         fs::write(&file, "of a crashed agent").expect("write");
-        let mut ready = Ready::new(Some(file.clone())).expect("start");
+        let health = Arc::new(Health::new(std::time::Duration::MAX));
+        let mut ready = Ready::new(Some(file.clone()), health).expect("start");
         assert!(!file.exists());
         ready.programmed().expect("programmed");
         assert!(!file.exists());

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -19,6 +22,7 @@ use super::{
 };
 use crate::{
     loader::{Loaded, program},
+    metrics::Metrics,
     pins::Pins,
 };
 
@@ -89,7 +93,12 @@ impl Worker {
     /// # Errors
     ///
     /// Fails if a program or the map `devices` is missing, or no thread can be made.
-    pub fn start(loaded: &mut Loaded, pins: &Pins, mechanism: Mechanism) -> Result<Self> {
+    pub fn start(
+        loaded: &mut Loaded,
+        pins: &Pins,
+        mechanism: Mechanism,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
         let mut pair = |ingress, egress| -> Result<Pair> {
             Ok(Pair { ingress: loaded.program(ingress)?, egress: loaded.program(egress)? })
         };
@@ -103,6 +112,7 @@ impl Worker {
             failed: BTreeMap::new(),
             provisional: BTreeMap::new(),
             quiet: false,
+            metrics,
         };
         info!(?mechanism, "attaching to devices");
         let (commands, received) = mpsc::channel();
@@ -134,6 +144,7 @@ struct State {
     provisional: BTreeMap<u32, Target>,
     /// Whether that has begun, and no command has come since.
     quiet: bool,
+    metrics: Arc<Metrics>,
 }
 
 impl State {
@@ -205,7 +216,7 @@ impl State {
                 self.provisional.remove(&target.index);
                 let attached = self.hooks.attach(target)?;
                 if let Some(attached) = attached {
-                    report(target, attached, *announced);
+                    report(target, attached, announced.map(|at| at.elapsed()), &self.metrics);
                 }
                 if attached == Some(Attached::Provisional) {
                     self.provisional.insert(target.index, target.clone());
@@ -239,13 +250,14 @@ impl State {
 }
 
 /// Tells how long it took from the device's announcement until both hooks were attached.
-fn report(target: &Target, attached: Attached, announced: Option<Instant>) {
-    let micros = announced.map(|at| at.elapsed().as_micros());
+fn report(target: &Target, attached: Attached, took: Option<Duration>, metrics: &Metrics) {
     let (name, ifindex) = (&target.name, target.index);
     match attached {
         Attached::Unchanged => {}
         Attached::Adopted => info!(name, ifindex, "device adopted"),
         Attached::New | Attached::Provisional => {
+            took.inspect(|took| metrics.attached(*took));
+            let micros = took.map(|took| took.as_micros());
             info!(name, ifindex, micros, "device attached");
         }
     }

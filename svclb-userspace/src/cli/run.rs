@@ -44,7 +44,7 @@ impl Settings {
 
 impl Run {
     pub(super) fn execute(self) -> Result<Verdict> {
-        let Config { agent, source, allocation, flows, maps, logs, .. } =
+        let Config { agent, source, allocation, flows, maps, logs, observability } =
             self.settings.resolve()?.config;
         let Some(manifests) = source.manifests else {
             return Err(
@@ -70,6 +70,7 @@ impl Run {
             mechanism: agent.attach,
             kernel_log: logs.bpf_log,
             ready_file: agent.ready_file,
+            observability,
         };
         let pins = Pins::on(&agent.bpffs)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

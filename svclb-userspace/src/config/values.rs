@@ -144,7 +144,7 @@ impl From<PowerOfTwo> for u32 {
 pub enum PerService {
     /// Only the node's totals.
     Off,
-    /// Ten series for each service port and family at most.
+    /// Five series for each service port and family.
     Service,
     /// The same for each endpoint, too.
     Backend,

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::Result;
 use serde::Serialize;
-use svclb::pins::Pins;
+use svclb::{metrics::Counters, pins::Pins};
 use svclb_common::frontend::backend_flags::{LOCAL, SERVING};
 
-use super::{Counters, Counts, Get, Owner, state};
+use super::{Counts, Get, Owner, state};
 use crate::cli::output::Row;
 
 /// An endpoint of a service port.
@@ -62,7 +62,7 @@ impl Row for BackendRow {
 /// The endpoints of the service ports that `get` asks for, in order.
 pub(super) fn list(pins: &Pins, get: &Get) -> Result<Vec<BackendRow>> {
     let state = state(pins)?;
-    let traffic = Counters::open(pins, "be_stats")?;
+    let traffic = Counters::open(pins)?;
     let mut rows = Vec::new();
     for (id, backend) in &state.backends {
         let Some((owner, port)) = state.names.get(&backend.service) else { continue };
@@ -76,7 +76,7 @@ pub(super) fn list(pins: &Pins, get: &Get) -> Result<Vec<BackendRow>> {
             local: backend.flags & LOCAL != 0,
             weight: backend.weight,
             share: 0.0,
-            counts: traffic.read(*id)?.into(),
+            counts: traffic.backend(*id)?.into(),
         });
     }
     rows.sort_by(|a, b| (&a.owner, a.address).cmp(&(&b.owner, b.address)));

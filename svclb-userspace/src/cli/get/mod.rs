@@ -6,7 +6,6 @@ mod services;
 mod stats;
 
 use anyhow::{Context, Result};
-use aya::maps::{MapData, PerCpuArray};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use svclb::{
@@ -78,23 +77,6 @@ impl Get {
 /// What the agent has written.
 fn state(pins: &Pins) -> Result<KernelState> {
     KernelMaps::open(pins)?.read().context("read the pinned maps")
-}
-
-/// Per-CPU counters, summed.
-struct Counters {
-    name: &'static str,
-    map: PerCpuArray<MapData, Traffic>,
-}
-
-impl Counters {
-    fn open(pins: &Pins, name: &'static str) -> Result<Self> {
-        Ok(Self { name, map: pins.map(name)? })
-    }
-
-    fn read(&self, id: u32) -> Result<Traffic> {
-        let values = self.map.get(&id, 0).with_context(|| format!("map {}", self.name))?;
-        Ok(values.iter().copied().sum())
-    }
 }
 
 /// A service port as rows show it.

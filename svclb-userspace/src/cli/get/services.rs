@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
-use svclb::{pins::Pins, plan::kernel::KernelState};
+use svclb::{metrics::Counters, pins::Pins, plan::kernel::KernelState};
 use svclb_common::frontend::backend_flags::SERVING;
 
-use super::{Counters, Counts, Get, Owner, frontend_label, state};
+use super::{Counts, Get, Owner, frontend_label, state};
 use crate::cli::output::Row;
 
 /// A service port of one family.
@@ -54,14 +54,14 @@ impl Row for ServiceRow {
 pub(super) fn list(pins: &Pins, get: &Get) -> Result<Vec<ServiceRow>> {
     let state = state(pins)?;
     let (frontends, backends) = (frontends(&state), serving(&state));
-    let traffic = Counters::open(pins, "svc_stats")?;
+    let traffic = Counters::open(pins)?;
     let mut rows = Vec::new();
     for (id, (owner, port)) in state.names.iter().filter(|(_, (owner, _))| get.wants(owner)) {
         rows.push(ServiceRow {
             owner: Owner::new(owner, *port),
             frontends: frontends.get(id).cloned().unwrap_or_default(),
             backends: backends.get(id).copied().unwrap_or_default(),
-            counts: traffic.read(*id)?.into(),
+            counts: traffic.service(*id)?.into(),
         });
     }
     rows.sort_by(|a, b| a.owner.cmp(&b.owner));

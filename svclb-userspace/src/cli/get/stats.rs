@@ -1,14 +1,14 @@
 //! `svclb get stats`.
 
-use anyhow::{Context, Result};
-use aya::maps::{Array, HashMap, MapData, PerCpuArray};
+use anyhow::Result;
 use serde::Serialize;
 use svclb::{
     flow_table::monotonic_ns,
+    metrics::{Counters, FlowTable, MapUse},
     pins::Pins,
-    plan::{kernel::KernelState, operation::Family},
+    plan::operation::Family,
 };
-use svclb_common::{counters::Occupancy, frontend::Device, outcome::Outcome};
+use svclb_common::outcome::Outcome;
 
 use super::state;
 use crate::cli::output::{Report, Row, Table};
@@ -94,69 +94,41 @@ impl Row for MapRow {
 
 /// Reads everything.
 pub(super) fn read(pins: &Pins) -> Result<Stats> {
-    Ok(Stats { outcomes: outcomes(pins)?, flows: flows(pins)?, maps: maps(pins)? })
+    let counters = Counters::open(pins)?;
+    Ok(Stats {
+        outcomes: outcomes(&counters)?,
+        flows: flows(&counters)?,
+        maps: maps(pins, &counters)?,
+    })
 }
 
-fn outcomes(pins: &Pins) -> Result<Vec<OutcomeRow>> {
-    let counters: PerCpuArray<MapData, u64> = pins.map("outcomes")?;
-    let row = |(index, outcome): (u32, &Outcome)| {
-        let values = counters.get(&index, 0).context("map outcomes")?;
-        Ok(OutcomeRow {
-            outcome: outcome.name(),
-            kind: outcome.kind().name(),
-            count: values.iter().sum(),
-            description: outcome.description(),
-        })
+fn outcomes(counters: &Counters) -> Result<Vec<OutcomeRow>> {
+    let row = |(outcome, count): (Outcome, u64)| OutcomeRow {
+        outcome: outcome.name(),
+        kind: outcome.kind().name(),
+        count,
+        description: outcome.description(),
     };
-    (0..).zip(Outcome::ALL).map(row).collect()
+    Ok(counters.outcomes()?.into_iter().map(row).collect())
 }
 
-fn flows(pins: &Pins) -> Result<Vec<FlowsRow>> {
-    let occupancy: Array<MapData, Occupancy> = pins.map("occupancy")?;
+fn flows(counters: &Counters) -> Result<Vec<FlowsRow>> {
     let now_ns = monotonic_ns()?;
-    let row = |(index, family, map): (u32, Family, &str)| {
-        let found = occupancy.get(&index, 0).context("map occupancy")?;
-        let age = now_ns.saturating_sub(found.at_ns) as f64 / 1e9;
-        Ok(FlowsRow {
+    let row = |FlowTable { family, size, occupancy }| {
+        let age = now_ns.saturating_sub(occupancy.at_ns) as f64 / 1e9;
+        FlowsRow {
             family,
-            flows: found.flows,
-            opening: found.opening,
-            size: size(pins, map)?,
-            expired: found.expired,
-            age: (found.at_ns != 0).then_some(age),
-        })
+            flows: occupancy.flows,
+            opening: occupancy.opening,
+            size,
+            expired: occupancy.expired,
+            age: (occupancy.at_ns != 0).then_some(age),
+        }
     };
-    [(0, Family::V4, "flows4"), (1, Family::V6, "flows6")].into_iter().map(row).collect()
+    Ok(counters.flow_tables()?.into_iter().map(row).collect())
 }
 
-fn maps(pins: &Pins) -> Result<Vec<MapRow>> {
-    let state = state(pins)?;
-    let of_family = |family| {
-        let frontends = state.frontends.keys().filter(|key| key.family() == family).count();
-        let of = |ip| Family::of(ip) == family;
-        let backends = state.backends.values().filter(|b| of(b.address.ip())).count();
-        (frontends, backends)
-    };
-    let ((frontends4, backends4), (frontends6, backends6)) =
-        (of_family(Family::V4), of_family(Family::V6));
-    let devices: HashMap<MapData, u32, Device> = pins.map("devices")?;
-    let used = [
-        ("frontends4", frontends4),
-        ("frontends6", frontends6),
-        ("services", state.names.len()),
-        ("slots", slots(&state)),
-        ("backends4", backends4),
-        ("backends6", backends6),
-        ("devices", devices.keys().count()),
-    ];
-    used.map(|(map, used)| Ok(MapRow { map, used, size: size(pins, map)? })).into_iter().collect()
-}
-
-fn slots(state: &KernelState) -> usize {
-    state.services.values().map(|service| service.slots as usize).sum()
-}
-
-fn size(pins: &Pins, map: &str) -> Result<u32> {
-    let layout = pins.layout(map)?.with_context(|| format!("map {map} is not pinned"))?;
-    Ok(layout.max_entries)
+fn maps(pins: &Pins, counters: &Counters) -> Result<Vec<MapRow>> {
+    let used = MapUse::all(&state(pins)?).into_iter().chain([counters.devices()]);
+    Ok(used.map(|MapUse { map, used }| MapRow { map, used, size: counters.size(map) }).collect())
 }
