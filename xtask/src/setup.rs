@@ -19,6 +19,9 @@ pub(crate) fn run() -> Result<()> {
     if let Err(why) = control_plane::provide() {
         say(&format!("tests with a real control plane will be skipped: {why:#}"));
     }
+    if let Err(why) = tools::containers() {
+        say(&format!("tests with containers will be skipped: {why:#}"));
+    }
     Ok(())
 }
 

@@ -26,6 +26,12 @@ const LAB: &[Tool] = &[
     Tool { program: "bpftool", package: "bpftool", purpose: "showing the maps" },
 ];
 
+/// What runs the image in the tests.
+const CONTAINERS: &[Tool] = &[
+    Tool { program: "containerd", package: "containerd", purpose: "running the image" },
+    Tool { program: "runc", package: "runc", purpose: "running the image" },
+];
+
 /// What the checks of the source run where the compiler is Debian's.
 const LINTS: &[Tool] = &[
     Tool { program: "/usr/bin/cargo-clippy", package: "rust-web-clippy", purpose: "clippy" },
@@ -47,7 +53,19 @@ impl Tool {
 /// # Errors
 /// If something is missing that cannot be installed; the message names it.
 pub(crate) fn lab() -> Result<()> {
-    let missing = complete(LAB)?;
+    all(LAB)
+}
+
+/// Installs what runs containers.
+///
+/// # Errors
+/// As [`lab`].
+pub(crate) fn containers() -> Result<()> {
+    all(CONTAINERS)
+}
+
+fn all(tools: &'static [Tool]) -> Result<()> {
+    let missing = complete(tools)?;
     if missing.is_empty() {
         return Ok(());
     }

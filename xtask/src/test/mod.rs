@@ -23,7 +23,8 @@ pub(crate) fn run() -> Result<()> {
     let toolchain = prepare()?;
     let mut tally = Tally::default();
     check(&toolchain, &mut tally);
-    tally.check("control plane for the tests", control_plane());
+    tally.check("control plane for the tests", provided(control_plane::provide()));
+    tally.check("containers for the tests", provided(tools::containers()));
     shell::say("tests");
     let tests = tests(&mut tally)?;
     tally.check("cargo test", tests);
@@ -49,9 +50,9 @@ fn prepare() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
-/// Without its programs, the tests that need them are skipped too.
-fn control_plane() -> Outcome {
-    match control_plane::provide() {
+/// Without it, the tests that need it are skipped too.
+fn provided(outcome: Result<()>) -> Outcome {
+    match outcome {
         Ok(()) => Outcome::Passed,
         Err(why) => Outcome::Skipped(format!("{why:#}")),
     }

@@ -1,0 +1,50 @@
+//! `deploy/` and the image, as a cluster uses them: kustomize, a real API server, a real containerd.
+//!
+//! What a machine lacks is told, and the tests that need it are skipped; in CI that is a failure.
+
+mod base;
+mod container;
+mod containerd;
+mod kubelet;
+mod kustomize;
+mod load;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+use svclb_tests::lab;
+
+/// A test by its name.
+type Test = (&'static str, fn() -> Result<()>);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    // Labs on two processors: one after the other is faster.
+    arguments.test_threads = Some(1);
+    let groups = [
+        trials("base", base::TESTS, kustomize::kubectl().map(drop)),
+        trials("container", container::TESTS, containerd::is_installed()),
+        trials("load", load::TESTS, Ok(())),
+    ];
+    libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
+}
+
+/// The tests of a group; skipped, with the reason, where it cannot be had here.
+fn trials(group: &str, tests: &[Test], possible: Result<()>) -> Vec<Trial> {
+    if let Err(why) = &possible {
+        println!("{group}: skipped, {why:#}");
+    }
+    let trial = |(name, run): &Test| {
+        let run = *run;
+        Trial::test(format!("{group}::{name}"), move || {
+            run().map_err(|error| Failed::from(format!("{error:#}")))
+        })
+        .with_ignored_flag(possible.is_err())
+    };
+    tests.iter().map(trial).collect()
+}
