@@ -81,3 +81,29 @@ fn what_happened_is_counted_and_measured() {
         assert!(text.lines().any(|found| found == line), "missing {line} in\n{text}");
     }
 }
+
+#[test]
+fn every_metric_is_documented_with_its_type() {
+    const DOCUMENTATION: &str = include_str!("../../../../docs/metrics.md");
+    let metrics = Metrics::new(1);
+    metrics.kube_proxy.healthz(200);
+    metrics.kube_proxy.livez(200);
+    let text = exposition(&metrics, sample()).expect("encoded");
+    let families: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert!(families.len() > 20, "{text}");
+    for family in families {
+        let (name, kind) = family.split_once(' ').expect("name and type");
+        let row = format!("| `{name}` | {kind} | ");
+        assert!(DOCUMENTATION.contains(&row), "docs/metrics.md has no `{row}`");
+    }
+    let rows = DOCUMENTATION
+        .lines()
+        .filter(|line| line.starts_with("| `svclb_") || line.starts_with("| `kubeproxy_"));
+    for row in rows {
+        let name = row.split('`').nth(1).expect("a name");
+        assert!(
+            text.contains(&format!("# TYPE {name} ")),
+            "{name} is documented, but is not there"
+        );
+    }
+}
