@@ -3,6 +3,7 @@
 //! What a machine lacks is told, and the tests that need it are skipped; in CI that is a failure.
 
 mod base;
+mod cluster;
 mod container;
 mod containerd;
 mod kubelet;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
-use svclb_tests::lab;
+use svclb_tests::{control_plane::Programs, lab};
 
 /// A test by its name.
 type Test = (&'static str, fn() -> Result<()>);
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let groups = [
         trials("base", base::TESTS, kustomize::kubectl().map(drop)),
         trials("container", container::TESTS, containerd::is_installed()),
+        trials("cluster", cluster::TESTS, Programs::find().map(drop)),
         trials("load", load::TESTS, Ok(())),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
