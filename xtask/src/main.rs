@@ -16,6 +16,8 @@ mod shell;
 mod test;
 mod toolchain;
 mod tools;
+#[cfg(test)]
+mod verbs;
 mod verifier;
 
 use std::process::ExitCode;

@@ -4,13 +4,14 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use svclb_tests::lab::{binary, command};
 
-use crate::{Test, kustomize};
+use crate::{Test, kustomize, overlay};
 
 pub(crate) const TESTS: &[Test] = &[
     ("every_object_is_in_place", objects),
     ("any_node_takes_it_one_at_a_time", daemon_set),
     ("the_image_has_this_version", image),
     ("the_configuration_is_accepted", configuration),
+    ("the_documented_overlay_is_made", overlay::is_made),
     ("only_what_the_agent_uses_is_allowed", verbs),
 ];
 

@@ -30,21 +30,23 @@ pub(crate) fn kubectl() -> Result<PathBuf> {
         .context("kubectl is missing: `cargo xtask setup` builds it, or put one into PATH")
 }
 
-/// All objects of the base, one YAML document each.
-///
-/// # Errors
-/// kubectl refuses the base.
-pub(crate) fn yaml() -> Result<String> {
-    let (kubectl, folder) = (kubectl()?, folder());
-    command::run(&kubectl.to_string_lossy(), &["kustomize", &folder.to_string_lossy()], "")
-}
-
 /// All objects of the base.
 ///
 /// # Errors
-/// As [`yaml`].
+/// kubectl refuses it.
 pub(crate) fn objects() -> Result<Vec<Value>> {
-    serde_saphyr::from_multiple(&yaml()?).context("the output of kubectl kustomize")
+    objects_of(&folder())
+}
+
+/// All objects that a folder's kustomization makes.
+///
+/// # Errors
+/// kubectl refuses it.
+pub(crate) fn objects_of(folder: &Path) -> Result<Vec<Value>> {
+    let kubectl = kubectl()?;
+    let arguments = ["kustomize", &folder.to_string_lossy()];
+    let yaml = command::run(&kubectl.to_string_lossy(), &arguments, "")?;
+    serde_saphyr::from_multiple(&yaml).context("the output of kubectl kustomize")
 }
 
 /// The one object of a kind.

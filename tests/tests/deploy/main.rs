@@ -9,6 +9,7 @@ mod containerd;
 mod kubelet;
 mod kustomize;
 mod load;
+mod overlay;
 
 use std::process::ExitCode;
 

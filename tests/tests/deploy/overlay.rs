@@ -1,0 +1,59 @@
+//! The overlay that docs/install.md has people write.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::kustomize;
+
+const DOCUMENT: &str = include_str!("../../../docs/install.md");
+
+/// The overlay is made by kubectl as the document says, and says what the document says.
+pub(crate) fn is_made() -> Result<()> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overlay");
+    write(&folder)?;
+    let objects = kustomize::objects_of(&folder)?;
+    let object = |kind: &str| {
+        let found = objects.iter().find(|object| object["kind"] == kind);
+        found.with_context(|| format!("no {kind} in the overlay"))
+    };
+    let (map, daemon_set) = (object("ConfigMap")?, object("DaemonSet")?);
+    let config = map["data"]["config.yaml"].as_str().context("no config.yaml")?;
+    ensure!(config.contains("apiServers:"), "{config}");
+    let pod = &daemon_set["spec"]["template"]["spec"];
+    let port = &pod["containers"][0]["ports"][0]["containerPort"];
+    ensure!(config.contains(&format!("healthzBindAddress: 0.0.0.0:{port},")), "port {port}");
+    let volumes = pod["volumes"].as_array().into_iter().flatten();
+    let names: Vec<&Value> = volumes.map(|volume| &volume["configMap"]["name"]).collect();
+    ensure!(names.contains(&&map["metadata"]["name"]), "{names:?}");
+    Ok(())
+}
+
+/// Writes the files of the document beside a clone, which is a link to this one.
+fn write(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    for name in ["kustomization.yaml", "config.yaml"] {
+        fs::write(folder.join(name), block(name)?).with_context(|| name.to_owned())?;
+    }
+    let clone: PathBuf = kustomize::folder().join("..");
+    let link = folder.join("svclb");
+    let _from_the_last_run = fs::remove_file(&link);
+    symlink(clone, &link).with_context(|| format!("linking {}", link.display()))
+}
+
+/// The indented block of YAML after the file's name.
+fn block(name: &str) -> Result<String> {
+    let (_, rest) = DOCUMENT
+        .split_once(&format!("   `{name}`:\n\n   ```yaml\n"))
+        .with_context(|| format!("docs/install.md has no {name}"))?;
+    let (block, _) = rest.split_once("   ```\n").context("a block without an end")?;
+    Ok(block
+        .lines()
+        .map(|line| line.strip_prefix("   ").unwrap_or(line).to_owned() + "\n")
+        .collect())
+}
