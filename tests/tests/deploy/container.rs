@@ -3,25 +3,32 @@
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use svclb_tests::{
     lab::{
         Dual, Family, Lab, Manifests, Node, Preset, Process, SOON, address, binary,
         manifests::{ServicePort, node, service, slice},
         wait_for,
     },
-    traffic::{http, load::Load, udp},
+    traffic::{
+        block_on,
+        http::{self, Connection},
+        load::Load,
+        udp,
+    },
 };
 
 use crate::{
     Test,
     containerd::{Container, Containerd},
     kubelet::Pod,
-    kustomize,
+    kustomize, overlay,
 };
 
 pub(crate) const TESTS: &[Test] = &[
     ("the_image_runs_the_agent_by_itself", entrypoint),
-    ("the_daemon_sets_container_serves_traffic", serves),
+    ("the_daemon_sets_container_serves_traffic", privileged),
+    ("it_serves_with_the_least_privileges", least_privileged),
 ];
 
 /// How long the container may take until traffic flows: it is unpacked, and loads the programs.
@@ -55,7 +62,15 @@ fn entrypoint() -> Result<()> {
     Ok(())
 }
 
-fn serves() -> Result<()> {
+fn privileged() -> Result<()> {
+    serves(&kustomize::object("DaemonSet")?)
+}
+
+fn least_privileged() -> Result<()> {
+    serves(&overlay::least_privilege()?)
+}
+
+fn serves(daemon_set: &Value) -> Result<()> {
     let mut lab = Lab::new(&Preset::ROUTED)?;
     for (node, pod) in [(1, "web-1"), (2, "web-2")] {
         lab.node_mut(node).add_pod(pod, &[POD_PORT])?;
@@ -64,8 +79,11 @@ fn serves() -> Result<()> {
     write(&lab, &manifests)?;
     let containerd = Containerd::start(lab.node(1))?;
     containerd.import(&image(&lab)?)?;
-    let mut container = start(&containerd, lab.node(1), &manifests)?;
+    let mut container = start(daemon_set, &containerd, lab.node(1), &manifests)?;
     Family::BOTH.iter().try_for_each(|family| is_served(&lab, *family, container.process()))?;
+    for probe in ["readinessProbe", "livenessProbe"] {
+        answers(&Pod::of(daemon_set, lab.node(1))?, probe, lab.node(1))?;
+    }
     ends_when_asked(container)?;
     // The programs stay, as they would through an update of the DaemonSet.
     let load = Load::http(lab.node(1).ip.socket(Family::V4, NODE_PORT), 100);
@@ -101,6 +119,7 @@ fn cluster_ip() -> Dual {
 /// The DaemonSet's container, all of it as `deploy/` says, but for the source: there is no API
 /// server here.
 fn start<'a>(
+    daemon_set: &Value,
     containerd: &'a Containerd<'_>,
     node: &'a Node,
     manifests: &Manifests,
@@ -111,7 +130,7 @@ fn start<'a>(
     let base = map["data"]["config.yaml"].as_str().context("no config.yaml in the ConfigMap")?;
     let source = format!("{base}\nsource:\n  manifests: /manifests\n");
     fs::write(config.join("config.yaml"), source).context("the configuration")?;
-    let pod = Pod::of(&kustomize::object("DaemonSet")?, node)?.volume("config", &config);
+    let pod = Pod::of(daemon_set, node)?.volume("config", &config);
     let (image, mut options, command) = pod.container("svclb")?;
     let folder = manifests.folder().display();
     let mount = format!("type=bind,src={folder},dst=/manifests,options=rbind:ro");
@@ -135,6 +154,16 @@ fn is_served(lab: &Lab, family: Family, agent: &mut Process) -> Result<()> {
     report.must_be_clean()?;
     ensure!(report.by_pod.len() == 2, "not every pod answers: {:?}", report.by_pod);
     Ok(())
+}
+
+/// What a kubelet asks gets the answer that all is well.
+fn answers(pod: &Pod<'_>, probe: &str, node: &Node) -> Result<()> {
+    let (port, path) = pod.probe("svclb", probe)?;
+    let ask = async {
+        let to = node.ip.socket(Family::V4, port);
+        Connection::open(to, None).await?.get(&path, "kubelet").await.map(drop)
+    };
+    node.netns().run(|| block_on(ask)).with_context(|| format!("{probe}: {path} at {port}"))
 }
 
 fn ends_when_asked(mut container: Container<'_>) -> Result<()> {

@@ -42,9 +42,7 @@ impl<'a> Pod<'a> {
     /// # Errors
     /// There is no such container, or it uses something that is not known here.
     pub(crate) fn container(&self, name: &str) -> Result<(String, Vec<String>, Vec<String>)> {
-        let all = self.spec["containers"].as_array().into_iter().flatten();
-        let container = all.clone().find(|container| container["name"] == name);
-        let container = container.with_context(|| format!("no container {name}"))?;
+        let container = self.find(name)?;
         let mut options = security(&container["securityContext"])?;
         for mount in container["volumeMounts"].as_array().into_iter().flatten() {
             options.extend(["--mount".to_owned(), self.mount(mount)?]);
@@ -57,6 +55,26 @@ impl<'a> Pod<'a> {
         let arguments = arguments.into_iter().map(|argument| expanded(argument, &variables));
         let command = [ENTRYPOINT.to_owned()].into_iter().chain(arguments).collect();
         Ok((text(&container["image"])?, options, command))
+    }
+
+    /// The port and path that a probe of a container asks on the node.
+    ///
+    /// # Errors
+    /// There is no such container or probe.
+    pub(crate) fn probe(&self, name: &str, probe: &str) -> Result<(u16, String)> {
+        let container = self.find(name)?;
+        let asked = &container[probe]["httpGet"];
+        let ports = container["ports"].as_array().into_iter().flatten();
+        let port = ports.into_iter().find(|port| port["name"] == asked["port"]);
+        let port = port.and_then(|port| port["containerPort"].as_u64());
+        let port = port.with_context(|| format!("{probe} asks {}", asked["port"]))?;
+        Ok((port.try_into().context("a port")?, text(&asked["path"])?))
+    }
+
+    fn find(&self, name: &str) -> Result<&Value> {
+        let mut all = self.spec["containers"].as_array().into_iter().flatten();
+        let found = all.find(|container| container["name"] == name);
+        found.with_context(|| format!("no container {name}"))
     }
 
     fn mount(&self, mount: &Value) -> Result<String> {
@@ -109,10 +127,41 @@ fn security(context: &Value) -> Result<Vec<String>> {
         match (field.as_str(), value) {
             ("privileged", Value::Bool(true)) => options.push("--privileged".to_owned()),
             ("readOnlyRootFilesystem", Value::Bool(true)) => options.push("--read-only".to_owned()),
+            ("capabilities", sets) => options.extend(capabilities(sets)?),
+            ("privileged", Value::Bool(false)) => {}
+            // `ctr` has no profile unless it is told to.
+            ("seccompProfile", profile) if profile["type"] == "Unconfined" => {}
             _ => bail!("securityContext.{field} = {value}"),
         }
     }
     Ok(options)
+}
+
+/// What a container starts with at containerd, and loses by `drop: [ALL]`.
+const USUAL_CAPABILITIES: &[&str] = &[
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
+];
+
+fn capabilities(sets: &Value) -> Result<Vec<String>> {
+    ensure!(sets["drop"][0] == "ALL", "capabilities.drop = {}", sets["drop"]);
+    let option = |option: &str, name: &str| [option.to_owned(), format!("CAP_{name}")];
+    let dropped = USUAL_CAPABILITIES.iter().flat_map(|name| option("--cap-drop", name));
+    let added = strings(&sets["add"])?;
+    let added = added.iter().flat_map(|name| option("--cap-add", name));
+    Ok(dropped.chain(added).collect())
 }
 
 /// `$(NAME)` becomes the variable's value.

@@ -1,10 +1,6 @@
 //! The overlay that docs/install.md has people write.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -34,16 +30,32 @@ pub(crate) fn is_made() -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of the document beside a clone, which is a link to this one.
+/// Writes the files of the document.
 fn write(folder: &Path) -> Result<()> {
+    prepare(folder)?;
+    ["kustomization.yaml", "config.yaml"].iter().try_for_each(|name| {
+        fs::write(folder.join(name), block(name)?).with_context(|| (*name).to_owned())
+    })
+}
+
+/// The DaemonSet of the base with its component of fewer privileges.
+pub(crate) fn least_privilege() -> Result<Value> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("least-privilege");
+    prepare(&folder)?;
+    let text = "resources: [svclb/deploy]\ncomponents: [svclb/deploy/least-privilege]\n";
+    fs::write(folder.join("kustomization.yaml"), text).context("kustomization.yaml")?;
+    let objects = kustomize::objects_of(&folder)?;
+    let found = objects.into_iter().find(|object| object["kind"] == "DaemonSet");
+    found.context("no DaemonSet in the overlay")
+}
+
+/// Makes a folder beside a clone, which is a link to this one.
+fn prepare(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    for name in ["kustomization.yaml", "config.yaml"] {
-        fs::write(folder.join(name), block(name)?).with_context(|| name.to_owned())?;
-    }
-    let clone: PathBuf = kustomize::folder().join("..");
     let link = folder.join("svclb");
     let _from_the_last_run = fs::remove_file(&link);
-    symlink(clone, &link).with_context(|| format!("linking {}", link.display()))
+    symlink(kustomize::folder().join(".."), &link)
+        .with_context(|| format!("linking {}", link.display()))
 }
 
 /// The indented block of YAML after the file's name.
