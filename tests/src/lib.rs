@@ -1,6 +1,7 @@
 //! The lab, the traffic and the packet builder of svclb's tests.
 
 pub mod control_plane;
+pub mod exposition;
 pub mod lab;
 pub mod packet;
 pub mod programs;

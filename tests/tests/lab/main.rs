@@ -9,6 +9,7 @@ mod client;
 mod life;
 mod load;
 mod objects;
+mod observed;
 mod odd;
 mod reach;
 mod scenario;
@@ -32,6 +33,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     odd::SCENARIOS,
     objects::SCENARIOS,
     load::SCENARIOS,
+    observed::SCENARIOS,
     life::SCENARIOS,
 ];
 

@@ -1,0 +1,209 @@
+//! What the agent tells over HTTP, held against what has happened.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use svclb_tests::{
+    exposition::Exposition,
+    lab::{Agent, Family, Node, SOON, manifests, wait_for},
+    traffic::load::Load,
+};
+
+use crate::{
+    scenario::Scenario,
+    services::{CHANGING, WEB},
+    world::{PORT, World},
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::per_family("metrics_count_the_traffic", metrics_count),
+    Scenario::once("changes_are_measured", changes_are_measured),
+    Scenario::once("health_follows_the_node", health_follows),
+    Scenario::once("a_taken_port_ends_the_start", taken_port),
+];
+
+const METRICS: &str = "127.0.0.1:10249";
+const HEALTH: &str = "[::1]:10256";
+
+/// The taint of a node that is about to go.
+const TAINT: &str = "spec:\n  taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]";
+
+/// The status and body of a path that a server on the node gives.
+fn get(node: &Node, server: &str, path: &str) -> Result<(u16, String)> {
+    let exchange = || {
+        let mut stream = TcpStream::connect(server)?;
+        stream.set_read_timeout(Some(SOON))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = node.netns().run(exchange).with_context(|| format!("http://{server}{path}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
+    Ok((status, body.to_owned()))
+}
+
+fn scrape(node: &Node) -> Result<Exposition> {
+    let (status, body) = get(node, METRICS, "/metrics")?;
+    ensure!(status == 200, "/metrics: {status}: {body}");
+    Exposition::parse(&body).context("/metrics")
+}
+
+/// Runs `f` with another agent on node 1 than the usual one.
+fn with_agent(
+    world: &mut World,
+    extra: &[&str],
+    f: impl FnOnce(&World) -> Result<()>,
+) -> Result<()> {
+    world.agents.remove(0).terminate()?;
+    let other = Agent::start(world.lab.node(1), world.manifests.folder(), extra);
+    let result = other.and_then(|agent| {
+        f(world)?;
+        agent.terminate()
+    });
+    let usual = world.start_agent(1)?;
+    world.agents.insert(0, usual);
+    result
+}
+
+fn metrics_count(world: &mut World, family: Family) -> Result<()> {
+    with_agent(world, &["--metrics-per-service", "backend"], |world| count(world, family))
+}
+
+fn count(world: &World, family: Family) -> Result<()> {
+    const CONNECTIONS: u32 = 400;
+    let node = world.lab.node(1);
+    let before = scrape(node)?;
+    let load = Load::http(WEB.cluster(family), CONNECTIONS.into());
+    let report = world.asker("web-1")?.netns.run(|| load.run())?;
+    report.must_be_clean()?;
+    let after = scrape(node)?;
+    let name = if family == Family::V4 { "IPv4" } else { "IPv6" };
+    let web = [("service", "web"), ("port_name", "http"), ("family", name)];
+    let grown = |metric: &str, labels: &[(&str, &str)]| {
+        let labels = [&web[..], labels].concat();
+        after.sum(metric, &labels) - before.sum(metric, &labels)
+    };
+    let flows = grown("svclb_service_flows_total", &[]);
+    ensure!(same(flows, CONNECTIONS.into()), "{flows} flows of {CONNECTIONS}");
+    for pod in WEB.endpoints {
+        let backend = world.pod(pod)?.ip.socket(family, PORT).to_string();
+        let flows = grown("svclb_backend_flows_total", &[("backend", &backend)]);
+        let asked = report.by_pod.get(*pod).copied().unwrap_or_default() as f64;
+        ensure!(same(flows, asked), "{pod}: {flows} flows of {asked} connections");
+    }
+    for direction in ["request", "reply"] {
+        let of = |metric| grown(metric, &[("direction", direction)]);
+        let (packets, bytes) = (of("svclb_service_packets_total"), of("svclb_service_bytes_total"));
+        // Each connection has its SYN, its data and its FIN in both directions.
+        ensure!(packets >= 3.0 * f64::from(CONNECTIONS), "{packets} packets, {direction}");
+        ensure!(bytes >= 40.0 * packets, "{bytes} bytes in {packets} packets, {direction}");
+        let by_backend = of("svclb_backend_packets_total");
+        ensure!(same(packets, by_backend), "{packets} packets, {by_backend} by endpoint");
+    }
+    let outcome = |name| {
+        let labels = [("outcome", name)];
+        Ok(after.one("svclb_outcomes_total", &labels)?
+            - before.one("svclb_outcomes_total", &labels)?)
+    };
+    let opened: Result<f64> = outcome("flow_opened");
+    ensure!(opened? >= CONNECTIONS.into(), "flows opened are not counted");
+    full(&after)
+}
+
+/// What does not depend on the traffic.
+fn full(scrape: &Exposition) -> Result<()> {
+    let services = scrape.one("svclb_map_entries", &[("map", "services")])?;
+    ensure!(services >= 28.0, "{services} of 7 Services with two ports in two families");
+    for map in ["frontends4", "backends6", "slots", "devices"] {
+        let used = scrape.one("svclb_map_entries", &[("map", map)])?;
+        let limit = scrape.one("svclb_map_entries_limit", &[("map", map)])?;
+        ensure!(used > 0.0 && used < limit, "{map}: {used} of {limit}");
+    }
+    let limit = scrape.one("svclb_flows_limit", &[("family", "IPv6")])?;
+    ensure!(limit > 0.0, "no room for flows");
+    ensure!(scrape.has("svclb_build_info"), "no version");
+    Ok(())
+}
+
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() < 0.5
+}
+
+fn changes_are_measured(world: &mut World) -> Result<()> {
+    const CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
+    let (node, lab) = (world.lab.node(1), &world.lab);
+    let before = scrape(node)?;
+    ensure!(!before.has("svclb_service_flows_total"), "by service without being asked");
+    CHANGING.write_slices(lab, &world.manifests, &["web-2"])?;
+    let after = wait_for("the change to be counted", SOON, || {
+        let scrape = scrape(node).ok()?;
+        let grown = scrape.sum(CHANGES, &[]) - before.sum(CHANGES, &[]);
+        // A slice of each family.
+        same(grown, 2.0).then_some(scrape)
+    })?;
+    CHANGING.write_slices(lab, &world.manifests, CHANGING.endpoints)?;
+    let measured = "svclb_programming_duration_seconds_count";
+    ensure!(after.one(measured, &[])? > before.one(measured, &[])?, "the change is not measured");
+    let pending = after.one("kubeproxy_sync_proxy_rules_endpoint_changes_pending", &[])?;
+    ensure!(same(pending, 0.0), "{pending} changes are pending");
+    let (synced, queued) = (
+        after.one("kubeproxy_sync_proxy_rules_last_timestamp_seconds", &[])?,
+        after.one("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", &[])?,
+    );
+    ensure!(synced >= queued && queued > 0.0, "synced at {synced}, queued at {queued}");
+    let mode = get(node, METRICS, "/proxyMode")?;
+    ensure!(mode == (200, "svclb".to_owned()), "/proxyMode: {mode:?}");
+    Ok(())
+}
+
+fn health_follows(world: &mut World) -> Result<()> {
+    let nodes: Vec<_> = world.lab.nodes.iter().map(manifests::node).collect();
+    let node = world.lab.node(1);
+    let healthz = |wanted: u16| {
+        wait_for(&format!("/healthz to be {wanted}"), SOON, || {
+            let (status, body) = get(node, HEALTH, "/healthz").ok()?;
+            (status == wanted).then_some(body)
+        })
+    };
+    let eligible = |body: &str| -> Result<bool> {
+        let body: Value = serde_json::from_str(body).with_context(|| body.to_owned())?;
+        body["nodeEligible"].as_bool().context("no nodeEligible")
+    };
+    ensure!(eligible(&healthz(200)?)?, "not eligible");
+    ensure!(get(node, "127.0.0.1:10256", "/readyz")?.0 == 200, "not ready");
+    let tainted = nodes[0].replacen("spec:", TAINT, 1);
+    world.manifests.write("nodes", &[tainted, nodes[1].clone()].join("---\n"))?;
+    let refused = healthz(503);
+    let livez = get(node, HEALTH, "/livez")?.0;
+    world.manifests.write("nodes", &nodes.join("---\n"))?;
+    ensure!(!eligible(&refused?)?, "eligible");
+    ensure!(livez == 200, "/livez: {livez}");
+    healthz(200)?;
+    let counted = scrape(node)?.one("kubeproxy_proxy_healthz_total", &[("code", "503")])?;
+    ensure!(counted >= 1.0, "the refusal is not counted");
+    Ok(())
+}
+
+fn taken_port(world: &mut World) -> Result<()> {
+    let address: SocketAddr = "0.0.0.0:10256".parse()?;
+    world.agents.remove(0).terminate()?;
+    let node = world.lab.node(1);
+    let holder = node.netns().run(|| TcpListener::bind(address).context("hold the port"))?;
+    let refused = Agent::start(node, world.manifests.folder(), &[]);
+    drop(holder);
+    let usual = world.start_agent(1)?;
+    world.agents.insert(0, usual);
+    let message = match refused {
+        Ok(_) => anyhow::bail!("two listen at {address}"),
+        Err(error) => format!("{error:#}"),
+    };
+    let expected = format!("--healthz-bind-address: cannot listen at {address}");
+    ensure!(message.contains(&expected), "{message}");
+    Ok(())
+}
