@@ -1,6 +1,12 @@
 //! The image in a real containerd, as the DaemonSet would have it run.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -111,8 +117,8 @@ fn write(lab: &Lab, manifests: &Manifests) -> Result<()> {
 
 fn cluster_ip() -> Dual {
     Dual {
-        v4: std::net::Ipv4Addr::new(10, 96, 0, 80),
-        v6: std::net::Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0x80),
+        v4: Ipv4Addr::new(10, 96, 0, 80),
+        v6: Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0x80),
     }
 }
 
