@@ -19,6 +19,7 @@ pub const SMALLEST: usize = 72;
 pub struct Client {
     socket: UdpSocket,
     next: u64,
+    patience: Duration,
 }
 
 impl Client {
@@ -35,7 +36,13 @@ impl Client {
         let source = source.unwrap_or(any);
         let socket = UdpSocket::bind(source).with_context(|| format!("UDP bind to {source}"))?;
         socket.connect(dst).with_context(|| format!("UDP connect to {dst}"))?;
-        Ok(Self { socket, next: 1 })
+        Ok(Self { socket, next: 1, patience: PATIENCE })
+    }
+
+    /// Waits this long for an answer, instead of [`PATIENCE`].
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The socket's own address.
@@ -61,9 +68,9 @@ impl Client {
     /// Receives one answer, checks it byte for byte: the question's number and the server's name.
     ///
     /// # Errors
-    /// Nothing comes within [`PATIENCE`], a port is unreachable, or the answer is not right.
+    /// Nothing comes in time, a port is unreachable, or the answer is not right.
     pub fn receive(&self) -> Result<(u64, String)> {
-        self.socket.set_read_timeout(Some(PATIENCE)).context("SO_RCVTIMEO")?;
+        self.socket.set_read_timeout(Some(self.patience)).context("SO_RCVTIMEO")?;
         let mut buffer = vec![0; 65_536];
         let length = match self.socket.recv(&mut buffer) {
             Ok(length) => length,
@@ -79,7 +86,7 @@ impl Client {
     /// As [`Client::send`] and [`Client::receive`]; an answer to another question.
     pub fn ask(&mut self, size: usize) -> Result<String> {
         let number = self.send(size)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let (answered, name) = self.receive()?;
             if answered == number {

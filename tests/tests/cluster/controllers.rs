@@ -1,6 +1,9 @@
 //! The control plane alone: what svclb is told.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use svclb_tests::lab::{SOON, wait_for};
 
 use crate::{Scenario, world::World};
@@ -22,33 +25,50 @@ spec:
 fn slices(world: &mut World) -> Result<()> {
     world.cluster.kubectl(&["apply", "-f", "-"], SERVICE)?;
     let pods = world.start_pods("sliced", 0..3)?;
-    let counted = |wanted: usize| {
-        let what = format!("slices of both families with {wanted} endpoints");
-        wait_for(&what, SOON, || (endpoints(world).ok()? == [wanted, wanted]).then_some(()))
+    let in_both_families = |wanted: &[String]| {
+        wait_for(&format!("slices of both families with {wanted:?}"), SOON, || {
+            let slices = world.slices("sliced").ok()?;
+            let fits = |slice| ready(slice).iter().eq(wanted);
+            (slices.len() == 2 && slices.iter().all(fits)).then_some(())
+        })
     };
-    counted(3)?;
+    in_both_families(&pods)?;
     world.stop_pods(&pods[..2])?;
-    counted(1)?;
+    in_both_families(&pods[2..])?;
     world.api().delete("v1", "Service", "sliced")?;
     wait_for("the slices to go with their service", SOON, || {
-        endpoints(world).ok()?.is_empty().then_some(())
+        world.slices("sliced").ok()?.is_empty().then_some(())
     })?;
     world.stop_pods(&pods[2..])?;
     world.remove_pods(&pods);
     Ok(())
 }
 
-/// How many ready endpoints each slice of the service has.
-fn endpoints(world: &World) -> Result<Vec<usize>> {
-    let path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices\
-                ?labelSelector=kubernetes.io/service-name=sliced";
-    let list = world.api().get(path)?;
-    let slices = list["items"].as_array().context("no list")?;
-    let ready = |slice: &serde_json::Value| {
-        let endpoints = slice["endpoints"].as_array().into_iter().flatten();
-        endpoints.filter(|endpoint| endpoint["conditions"]["ready"] == true).count()
-    };
-    Ok(slices.iter().map(ready).collect())
+impl World {
+    /// The pods that are ready in every slice of a Service of the namespace `default`, in order;
+    /// none without slices.
+    pub(crate) fn endpoints(&self, service: &str) -> Result<BTreeSet<String>> {
+        let slices = self.slices(service)?.into_iter().map(|slice| ready(&slice));
+        Ok(slices.reduce(|a, b| &a & &b).unwrap_or_default())
+    }
+
+    fn slices(&self, service: &str) -> Result<Vec<Value>> {
+        let path = format!(
+            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices\
+             ?labelSelector=kubernetes.io/service-name={service}"
+        );
+        let list = self.api().get(&path)?;
+        Ok(list["items"].as_array().context("no list")?.clone())
+    }
+}
+
+/// The names of the ready pods of a slice.
+fn ready(slice: &Value) -> BTreeSet<String> {
+    let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+    endpoints
+        .filter(|endpoint| endpoint["conditions"]["ready"] == true)
+        .filter_map(|endpoint| endpoint["targetRef"]["name"].as_str().map(str::to_owned))
+        .collect()
 }
 
 fn restart(world: &mut World) -> Result<()> {

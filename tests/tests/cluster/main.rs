@@ -2,8 +2,17 @@
 //!
 //! All share one control plane and one lab, and go one after the other. `cargo test --test cluster
 //! -- scale` runs one. Where the programs of the control plane are missing, all are skipped.
+//!
+//! `SVCLB_TEST_OUTAGE=60` makes the outage of the API server a minute; it is a few seconds
+//! otherwise.
 
+mod agents;
+mod changes;
 mod controllers;
+mod documentation;
+mod outage;
+mod probe;
+mod services;
 mod world;
 
 use std::process::ExitCode;
@@ -16,7 +25,15 @@ use crate::world::World;
 /// One thing that must work.
 type Scenario = (&'static str, fn(&mut World) -> anyhow::Result<()>);
 
-const SCENARIOS: &[&[Scenario]] = &[controllers::SCENARIOS];
+const SCENARIOS: &[&[Scenario]] = &[
+    controllers::SCENARIOS,
+    // Before others leave what waits for its last flow, which an agent frees when it starts.
+    agents::SCENARIOS,
+    services::SCENARIOS,
+    changes::SCENARIOS,
+    documentation::SCENARIOS,
+    outage::SCENARIOS,
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

@@ -5,31 +5,57 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use svclb_tests::{
     control_plane::{Api, ControlPlane, Programs},
-    lab::{Lab, Pod, Preset, manifests},
+    lab::{Agent, Lab, Netns, Pod, Preset, manifests},
 };
 
 /// Where every server listens.
 pub(crate) const PORT: u16 = 8080;
 
+/// The pod that asks.
+const CLIENT: &str = "client";
+
 /// A control plane, and two nodes that the API knows.
 pub(crate) struct World {
     pub(crate) cluster: ControlPlane,
+    /// One a node once svclb runs, in the nodes' order.
+    pub(crate) agents: Vec<Agent>,
     // After what runs in it.
     pub(crate) lab: Lab,
 }
 
 impl World {
     fn build() -> Result<Self> {
-        let lab = Lab::new(&Preset::ROUTED)?;
+        let mut lab = Lab::new(&Preset::ROUTED)?;
         let cluster = ControlPlane::start(&lab, Programs::find()?).context("control plane")?;
         for node in &lab.nodes {
             cluster.api().apply(&manifests::node(node))?;
         }
-        Ok(Self { cluster, lab })
+        lab.node_mut(1).add_client_pod(CLIENT)?;
+        Ok(Self { cluster, agents: Vec::new(), lab })
     }
 
     pub(crate) fn api(&self) -> &Api {
         self.cluster.api()
+    }
+
+    /// Starts svclb on the nodes, unless it runs.
+    pub(crate) fn balance(&mut self) -> Result<()> {
+        if self.agents.is_empty() {
+            for number in 1..=self.lab.preset.nodes {
+                self.agents.push(self.start_agent(number)?);
+            }
+        }
+        self.agents.iter_mut().try_for_each(Agent::must_run)
+    }
+
+    /// Starts the agent of node `n`.
+    pub(crate) fn start_agent(&self, n: u8) -> Result<Agent> {
+        Agent::follow_cluster(self.lab.node(n), self.cluster.kubeconfig(), &[])
+    }
+
+    /// The namespace of a pod that asks.
+    pub(crate) fn client(&self) -> Result<&Netns> {
+        self.lab.node(1).pod(CLIENT)?.netns()
     }
 
     /// Starts pods of an app, alternately on both nodes, and tells the API as kubelets would; their
@@ -78,18 +104,26 @@ impl World {
         });
         found.with_context(|| format!("no pod {name}"))
     }
+
+    /// What the agents and the controllers say, for a failure's report.
+    fn diagnosis(&self) -> String {
+        let agents = self.lab.nodes.iter().zip(&self.agents);
+        agents
+            .map(|(node, _)| format!("\n--- {}: agent\n{}", node.name, node.agent_log(15)))
+            .collect()
+    }
 }
 
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
-/// Runs `f` in the cluster.
+/// Runs `f` in the cluster. A failure carries what the agents say.
 pub(crate) fn within<T>(f: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
     let mut slot = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
     let world = match &mut *slot {
         Some(world) => world,
         None => slot.insert(World::build()?),
     };
-    f(world)
+    f(world).map_err(|error| anyhow::anyhow!("{error:#}\n{}", world.diagnosis()))
 }
 
 /// Removes the cluster.
