@@ -62,3 +62,26 @@ fn a_reader_that_leaves_is_no_failure() {
     assert_eq!(child.wait().expect("svclb ends").code(), Some(0), "{errors}");
     assert_eq!(errors, "");
 }
+
+#[test]
+fn a_configuration_that_is_printed_is_valid_and_a_bad_one_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("svclb.yaml");
+    let path = file.to_str().expect("UTF-8");
+    let printed = svclb(&["config", "print", "--node-name", "n", "--max-flows", "1024"])
+        .output()
+        .expect("svclb starts");
+    let text = String::from_utf8(printed.stdout).expect("text");
+    assert!(text.contains("  nodeName: \"n\" # --node-name\n"), "{text}");
+    std::fs::write(&file, &text).expect("written");
+    assert_eq!(run(&["config", "check", path]), (Some(0), String::new()));
+    let again = svclb(&["config", "print", "--config", path, "--node-name", "m"]).output();
+    let again = String::from_utf8(again.expect("svclb starts").stdout).expect("text");
+    assert!(again.contains("  nodeName: \"m\" # --node-name\n"), "flags win: {again}");
+    assert!(again.contains("  maxFlows: 1024 # file\n"), "{again}");
+    std::fs::write(&file, text.replace("1024", "1000")).expect("written");
+    let (code, message) = run(&["config", "check", path]);
+    assert_eq!(code, Some(1));
+    assert_eq!(message, format!("svclb: {path}: maps.maxFlows: 1000 is not a power of two\n"));
+    assert_eq!(run(&["run", "--config", path]), (Some(1), message));
+}
