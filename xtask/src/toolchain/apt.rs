@@ -41,10 +41,7 @@ impl Apt {
     /// If the package lists cannot be fetched.
     pub(crate) fn candidate(&self, package: &str) -> Result<Option<String>> {
         know(&[package.to_owned()])?;
-        let policy = shell::output(shell::command("apt-cache").arg("policy").arg(package));
-        let text = policy.unwrap_or_default();
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        Ok(line.filter(|version| *version != "(none)").map(str::to_owned))
+        Ok(candidate(package))
     }
 }
 
@@ -61,10 +58,14 @@ fn apt_get() -> Command {
 
 /// Whether the package lists are there and name all of `packages`.
 fn knows(packages: &[String]) -> bool {
-    packages.iter().all(|name| {
-        shell::output(shell::command("apt-cache").arg("policy").arg(name))
-            .is_some_and(|policy| policy.contains("Candidate: ") && !policy.contains("(none)"))
-    })
+    packages.iter().all(|name| candidate(name).is_some())
+}
+
+/// The version of a package that the lists on this machine offer.
+fn candidate(package: &str) -> Option<String> {
+    let policy = shell::output(shell::command("apt-cache").arg("policy").arg(package))?;
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (version != "(none)").then(|| version.to_owned())
 }
 
 fn is_root() -> bool {
