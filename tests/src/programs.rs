@@ -2,19 +2,15 @@
 //! own code, on a bpffs of their own.
 
 use std::{
-    fs,
     net::{IpAddr, SocketAddr},
     ops::Range,
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use aya::{
     maps::PerCpuArray,
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use svclb::{
     loader::{self, Loaded, Options, Sizes, program},
     pins::Pins,
@@ -26,6 +22,8 @@ use svclb_common::{
     frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
     outcome::Outcome,
 };
+
+use crate::lab::place::Place;
 
 /// What a hook does with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,29 +43,6 @@ pub enum Hook {
     Egress,
 }
 
-/// A bpffs mount that goes when it is dropped.
-struct Bpffs(PathBuf);
-
-impl Bpffs {
-    fn mount() -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("svclb-run-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
-        mount(Some("bpf"), &path, Some("bpf"), MsFlags::empty(), None::<&str>)
-            .with_context(|| format!("{}: bpffs cannot be mounted: root?", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Bpffs {
-    fn drop(&mut self) {
-        // Nothing to be done about a failure: the folder is in the system's folder for such.
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 /// The programs, loaded, with their maps.
 pub struct Programs {
     loaded: Loaded,
@@ -76,7 +51,7 @@ pub struct Programs {
     next_service: u32,
     next_backend: u32,
     next_slot: u32,
-    _bpffs: Bpffs,
+    _place: Place,
 }
 
 /// Length and fields of `struct __sk_buff`.
@@ -101,8 +76,8 @@ impl Programs {
     /// # Errors
     /// If the kernel refuses anything, or without root.
     pub fn load(options: Options) -> Result<Self> {
-        let bpffs = Bpffs::mount()?;
-        let pins = Pins::on(&bpffs.0)?;
+        let place = Place::unique()?;
+        let pins = Pins::on(&place.bpffs("programs")?)?;
         let loaded = loader::load(&pins, &options)?;
         let maps = KernelMaps::open(&pins)?;
         Ok(Self {
@@ -112,7 +87,7 @@ impl Programs {
             next_service: 1,
             next_backend: 1,
             next_slot: 0,
-            _bpffs: bpffs,
+            _place: place,
         })
     }
 

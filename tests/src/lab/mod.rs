@@ -44,7 +44,7 @@ pub mod manifests;
 mod netns;
 mod network;
 mod node;
-mod place;
+pub(crate) mod place;
 mod pod;
 mod pod_link;
 mod preset;

@@ -9,7 +9,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +27,7 @@ const ROOT: &str = "/run/svclb-lab";
 
 /// The places of one lab. Dropping it ends the lab's processes and removes everything.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     tag: String,
     folder: PathBuf,
     cgroup: PathBuf,
@@ -32,9 +35,13 @@ pub(super) struct Place {
 
 impl Place {
     /// A place that no other lab has, with the tag `<pid>-<n>`. Leftovers are removed first.
-    pub(super) fn unique() -> Result<Self> {
+    pub(crate) fn unique() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        // Tests run side by side; what one is removing, another need not.
+        static REMOVING: Mutex<()> = Mutex::new(());
+        let removing = REMOVING.lock().unwrap_or_else(PoisonError::into_inner);
         remove_stale()?;
+        drop(removing);
         Self::at(format!("{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
@@ -79,7 +86,7 @@ impl Place {
     }
 
     /// Mounts a bpffs of its own in the folder of `role`.
-    pub(super) fn bpffs(&self, role: &str) -> Result<PathBuf> {
+    pub(crate) fn bpffs(&self, role: &str) -> Result<PathBuf> {
         let dir = self.subfolder(&format!("{role}/bpf"))?;
         mount(Some("bpf"), &dir, Some("bpf"), MsFlags::empty(), None::<&str>)
             .with_context(|| format!("{}: bpffs cannot be mounted", dir.display()))?;

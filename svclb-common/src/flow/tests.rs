@@ -1,0 +1,167 @@
+//! The life of a flow, and its four tuples.
+
+use super::*;
+use crate::tuple::UDP;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn ip(last: u8) -> V4 {
+    V4 { ip: [192, 0, 2, last] }
+}
+
+fn facts(protocol: u8) -> Facts {
+    Facts {
+        last_seen_ns: 100 * SECOND,
+        service: 1,
+        backend_id: 1,
+        ifindex: 1,
+        masq_port: 10_240,
+        mac: [0; 6],
+        protocol,
+        flags: 0,
+        from_client: SEEN | tcp::SYN,
+        from_backend: 0,
+    }
+}
+
+fn flow(protocol: u8) -> Flow<V4> {
+    Flow {
+        lock: 2,
+        facts: facts(protocol),
+        client: ip(1),
+        frontend: ip(2),
+        backend: ip(3),
+        masq: ip(4),
+        client_port: 40_000,
+        frontend_port: 80,
+        backend_port: 8080,
+        between_port: 40_001,
+    }
+}
+
+#[test]
+fn a_flow_rewrites_each_of_its_tuples() {
+    let f = flow(TCP);
+    let received = f.received();
+    assert_eq!(f.role_received(&received), Some(Role::Request));
+    let between = f.rewritten(Role::Request);
+    assert_eq!((between.src, between.sport), (ip(1), 40_001));
+    assert_eq!((between.dst, between.dport), (ip(3), 8080));
+    assert_eq!(f.role_between(&between), Some(Role::RequestOut));
+    let sent = f.rewritten(Role::RequestOut);
+    assert_eq!((sent.src, sent.sport, sent.dst, sent.dport), (ip(4), 10_240, ip(3), 8080));
+
+    let reply = Tuple { side: side::RECEIVED, ..sent.reversed() };
+    assert_eq!(reply, f.returned());
+    assert_eq!(f.role_received(&reply), Some(Role::Return));
+    let back = f.rewritten(Role::Return);
+    assert_eq!(back, between.reversed());
+    assert_eq!(f.role_between(&back), Some(Role::Reply));
+    let answer = f.rewritten(Role::Reply);
+    assert_eq!(Tuple { side: side::RECEIVED, ..answer }, received.reversed());
+}
+
+#[test]
+fn without_masquerade_the_client_is_kept() {
+    let f = Flow { facts: Facts { masq_port: 0, ..facts(UDP) }, ..flow(UDP) };
+    assert_eq!(f.rewritten(Role::RequestOut), f.between());
+    assert_eq!(f.role_received(&f.returned()), None);
+}
+
+#[test]
+fn equal_ports_on_both_sides_keep_their_direction() {
+    let f = Flow { between_port: 53, backend_port: 53, ..flow(UDP) };
+    assert_eq!(f.role_between(&f.between()), Some(Role::RequestOut));
+    assert_eq!(f.role_between(&f.between().reversed()), Some(Role::Reply));
+}
+
+#[test]
+fn a_hairpin_keeps_its_direction() {
+    let f = Flow { backend: ip(1), ..flow(TCP) };
+    assert_eq!(f.role_between(&f.between()), Some(Role::RequestOut));
+    assert_eq!(f.role_between(&f.between().reversed()), Some(Role::Reply));
+}
+
+#[test]
+fn a_foreign_tuple_has_no_role() {
+    let f = flow(TCP);
+    let base = f.received();
+    for other in [
+        Tuple { src: ip(9), ..base },
+        Tuple { dst: ip(9), ..base },
+        Tuple { sport: 1, ..base },
+        Tuple { dport: 1, ..base },
+        Tuple { protocol: UDP, ..base },
+    ] {
+        assert_eq!(f.role_received(&other), None, "{other:?}");
+    }
+    let base = f.between();
+    for other in [
+        Tuple { src: ip(9), ..base },
+        Tuple { dst: ip(9), ..base },
+        Tuple { sport: 1, ..base },
+        Tuple { dport: 1, ..base },
+        Tuple { protocol: UDP, ..base },
+    ] {
+        assert_eq!(f.role_between(&other), None, "{other:?}");
+    }
+}
+
+#[test]
+fn tcp_states_follow_the_flags() {
+    let mut f = facts(TCP);
+    assert_eq!(f.state(), State::Opening);
+    f.from_backend = advance(0, tcp::SYN | tcp::ACK);
+    assert_eq!(f.state(), State::Established);
+    f.from_backend = advance(f.from_backend, tcp::FIN | tcp::ACK);
+    assert_eq!(f.state(), State::Closing);
+    f.from_client = advance(f.from_client, tcp::FIN | tcp::ACK);
+    assert_eq!(f.state(), State::Closed);
+}
+
+#[test]
+fn a_reset_closes_until_its_sender_goes_on() {
+    let mut f = facts(TCP);
+    f.from_backend = advance(SEEN, tcp::RST);
+    assert_eq!(f.state(), State::Closed);
+    f.from_backend = advance(f.from_backend, tcp::ACK);
+    assert_eq!(f.state(), State::Established);
+}
+
+#[test]
+fn time_outs_depend_on_protocol_and_state() {
+    let t = Timeouts::DEFAULT;
+    let mut f = facts(UDP);
+    assert!(!f.expired(130 * SECOND, &t));
+    assert!(f.expired(131 * SECOND, &t));
+    f.from_backend = advance(0, 0);
+    assert!(!f.expired(220 * SECOND, &t));
+    assert!(f.expired(221 * SECOND, &t));
+    assert!(!f.expired(0, &t), "a clock that is behind is not an age");
+}
+
+#[test]
+fn an_established_flow_is_never_recycled() {
+    let (t, now) = (Timeouts::DEFAULT, 110 * SECOND);
+    let free = Facts { protocol: 0, ..facts(TCP) };
+    let opening = facts(TCP);
+    let older = Facts { last_seen_ns: 99 * SECOND, ..opening };
+    let closed = Facts { from_backend: SEEN | tcp::RST, ..opening };
+    let established = Facts { from_backend: SEEN, ..opening };
+    let score = |f: &Facts| f.recyclable(now, &t);
+    assert!(score(&free) > score(&closed));
+    assert!(score(&closed) > score(&older));
+    assert!(score(&older) > score(&opening));
+    assert!(score(&opening).is_some());
+    assert_eq!(score(&established), None);
+    assert!(score(&free).is_some_and(Facts::is_free_score));
+    assert!(!score(&closed).is_some_and(Facts::is_free_score));
+}
+
+#[test]
+fn only_a_bare_syn_opens() {
+    assert!(is_opening_segment(tcp::SYN));
+    for flags in [0, tcp::ACK, tcp::SYN | tcp::ACK, tcp::SYN | tcp::FIN, tcp::SYN | tcp::RST] {
+        assert!(!is_opening_segment(flags), "{flags:02x}");
+    }
+}
