@@ -66,6 +66,7 @@ mod tests {
         let service = Service {
             cluster_ips: ["10.96.0.1", "fd00::1"].map(|ip| ip.parse().unwrap()).to_vec(),
             ports: vec![port(30_080)],
+            ..Service::default()
         };
         for (family, ip) in [(Family::V4, "10.96.0.1:80"), (Family::V6, "[fd00::1]:80")] {
             let found: Vec<_> = of(&service, &service.ports[0], family).collect();

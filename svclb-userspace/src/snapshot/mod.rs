@@ -3,10 +3,14 @@
 //! A source turns what it reads (a Kubernetes watch, a folder of manifests) into [`Change`]s; the
 //! [`Snapshot`] is what they add up to. Only fields that decide something are kept.
 
+mod service;
 mod store;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
+use ipnet::IpNet;
+
+pub use service::{Port, Service, TrafficPolicy};
 pub use store::Snapshot;
 
 use crate::plan::operation::{Family, Protocol};
@@ -31,38 +35,6 @@ impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
-}
-
-/// A Service that svclb serves: one with addresses of its own. Headless Services and ExternalName
-/// never get this far.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Service {
-    /// The ClusterIPs; their families are the Service's.
-    pub cluster_ips: Vec<IpAddr>,
-    /// The ports, in the object's order.
-    pub ports: Vec<Port>,
-}
-
-impl Service {
-    /// The families that the Service has addresses of, each once.
-    pub fn families(&self) -> impl Iterator<Item = Family> {
-        [Family::V4, Family::V6]
-            .into_iter()
-            .filter(|family| self.cluster_ips.iter().any(|ip| Family::of(*ip) == *family))
-    }
-}
-
-/// A port of a Service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Port {
-    /// Name; empty where the only port has none.
-    pub name: Arc<str>,
-    /// Protocol.
-    pub protocol: Protocol,
-    /// The port that clients ask.
-    pub port: u16,
-    /// The port on every address of the node; 0 if none.
-    pub node_port: u16,
 }
 
 /// A part of a Service's endpoints, of one family.
@@ -105,6 +77,17 @@ pub struct Endpoint {
     pub terminating: bool,
     /// The node it runs on.
     pub node: Option<Arc<str>>,
+    /// Whose clients it is meant for, as long as everybody has such endpoints.
+    pub hints: Hints,
+}
+
+/// Whose clients an endpoint is meant for, by name. An empty list says nothing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Hints {
+    /// Those on these nodes.
+    pub nodes: Box<[Arc<str>]>,
+    /// Those in these zones.
+    pub zones: Box<[Arc<str>]>,
 }
 
 /// A node.
@@ -112,6 +95,10 @@ pub struct Endpoint {
 pub struct Node {
     /// Addresses of its status.
     pub addresses: Vec<IpAddr>,
+    /// The zone it is in, if it says so.
+    pub zone: Option<Arc<str>>,
+    /// The ranges that its pods' addresses are from.
+    pub pod_cidrs: Vec<IpNet>,
     /// It is being deleted, or the cluster's autoscaler is about to: no new traffic from load
     /// balancers.
     pub leaving: bool,

@@ -13,7 +13,7 @@ use svclb::{
         kernel::KernelState,
         operation::{Family, Protocol},
     },
-    snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, ObjectKey, Port, Service},
+    snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, Hints, ObjectKey, Port, Service},
     state::Engine,
     writer::{MapReader, memory::MemoryWriter},
 };
@@ -69,7 +69,7 @@ fn service() -> impl Strategy<Value = Service> {
         let mut cluster_ips: Vec<_> = ips.iter().map(|(f, last)| address(*f, *last)).collect();
         cluster_ips.sort();
         cluster_ips.dedup_by_key(|ip| Family::of(*ip));
-        Service { cluster_ips, ports }
+        Service { cluster_ips, ports, ..Service::default() }
     })
 }
 
@@ -85,7 +85,8 @@ fn slice() -> impl Strategy<Value = EndpointSlice> {
             let endpoint =
                 |(last, [ready, serving, terminating], node): (u8, [bool; 3], Option<&str>)| {
                     let address = address(family, last);
-                    Endpoint { address, ready, serving, terminating, node: node.map(Into::into) }
+                    let (node, hints) = (node.map(Into::into), Hints::default());
+                    Endpoint { address, ready, serving, terminating, node, hints }
                 };
             EndpointSlice {
                 service: format!("s{service}").into(),

@@ -11,7 +11,7 @@ use svclb::{
         kernel::KernelState,
         operation::{Family, Protocol},
     },
-    snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, ObjectKey, Port, Service},
+    snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, Hints, ObjectKey, Port, Service},
     state::{Engine, Options},
     writer::{MapReader, memory::MemoryWriter},
 };
@@ -41,7 +41,8 @@ pub(crate) fn restart(
 /// `ns/name` with the port `http`, 80/TCP.
 pub(crate) fn service(name: &str, ip: &str) -> Change {
     let port = Port { name: "http".into(), protocol: Protocol::Tcp, port: 80, node_port: 0 };
-    let service = Service { cluster_ips: vec![ip.parse().unwrap()], ports: vec![port] };
+    let service =
+        Service { cluster_ips: vec![ip.parse().unwrap()], ports: vec![port], ..Service::default() };
     Change::Service(ObjectKey::new("ns", name), Some(service))
 }
 
@@ -65,7 +66,8 @@ pub(crate) fn slice(
 }
 
 fn ready(address: IpAddr) -> Endpoint {
-    Endpoint { address, ready: true, serving: true, terminating: false, node: None }
+    let hints = Hints::default();
+    Endpoint { address, ready: true, serving: true, terminating: false, node: None, hints }
 }
 
 /// 10.1.0.0, 10.1.0.1, ... from number `first` on.

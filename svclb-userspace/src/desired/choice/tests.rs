@@ -1,7 +1,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::*;
-use crate::{plan::operation::Protocol, snapshot::EndpointPort};
+use crate::{
+    plan::operation::Protocol,
+    snapshot::{EndpointPort, Hints},
+};
 
 /// An endpoint in a few letters: its address's last byte, then `r`eady, `s`erving, `t`erminating,
 /// and `l`ocal by its node's name.
@@ -14,6 +17,7 @@ fn endpoint(text: &str) -> Endpoint {
         serving: flags.contains('s'),
         terminating: flags.contains('t'),
         node: Some(Arc::from(on_node)),
+        hints: Hints::default(),
     }
 }
 

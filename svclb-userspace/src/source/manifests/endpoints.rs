@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::labels::Labels;
 use crate::{
     plan::operation::Family,
-    snapshot::{Endpoint, EndpointPort, EndpointSlice, ObjectKey},
+    snapshot::{Endpoint, EndpointPort, EndpointSlice, Hints, ObjectKey},
     source::objects::{Pod, ServicePort, ServiceSpec, TargetPort},
 };
 
@@ -59,6 +59,7 @@ fn endpoint(pod: &Pod, address: IpAddr, publish_not_ready: bool) -> Endpoint {
         serving,
         terminating,
         node: pod.spec.node_name.as_deref().map(Into::into),
+        hints: Hints::default(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! Values that are not any number or text.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::plan::operation::{Family, Protocol};
+use crate::{
+    plan::operation::{Family, Protocol},
+    snapshot::TrafficPolicy,
+};
 
 /// A port number, never 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -92,6 +96,75 @@ impl<'de> Deserialize<'de> for ClusterIp {
             "None" => Ok(Self::Headless),
             text => parse_ip(text).map(Self::Address).map_err(de::Error::custom),
         }
+    }
+}
+
+/// An address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::source) struct Address(pub(in crate::source) IpAddr);
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_ip(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// A range of addresses, without the bits of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::source) struct Cidr(pub(in crate::source) IpNet);
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // The API server lets blanks around a source range pass.
+        let net: IpNet = text.trim().parse().map_err(|_| {
+            de::Error::custom(format_args!("{text:?} is not a range of IP addresses: IP/LENGTH"))
+        })?;
+        Ok(Self(net.trunc()))
+    }
+}
+
+/// `externalTrafficPolicy`, `internalTrafficPolicy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+pub(in crate::source) enum Policy {
+    #[default]
+    Cluster,
+    Local,
+}
+
+impl From<Policy> for TrafficPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Cluster => Self::Cluster,
+            Policy::Local => Self::Local,
+        }
+    }
+}
+
+/// How long a client stays with its endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::source) struct AffinityTimeout(u32);
+
+impl AffinityTimeout {
+    pub(in crate::source) fn get(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+impl Default for AffinityTimeout {
+    fn default() -> Self {
+        Self(10_800)
+    }
+}
+
+impl<'de> Deserialize<'de> for AffinityTimeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = i64::deserialize(deserializer)?;
+        let valid = u32::try_from(seconds).ok().filter(|seconds| (1..=86_400).contains(seconds));
+        valid.map(Self).ok_or_else(|| {
+            de::Error::custom(format_args!("{seconds} is not a time-out: 1 to 86400 seconds"))
+        })
     }
 }
 
