@@ -1,47 +1,29 @@
-//! Which endpoints serve, and why.
+//! Which endpoints serve, and why: two sets, one for clients that any endpoint of the cluster may
+//! serve, one for those that only endpoints on this node may.
 
-use std::{cmp::Reverse, net::SocketAddr};
+mod candidate;
+mod reason;
+mod topology;
+
+use std::net::SocketAddr;
+
+use candidate::Candidate;
+pub use reason::Reason;
+pub use topology::Topology;
 
 use super::NodeContext;
 use crate::{
     plan::operation::Family,
-    snapshot::{Endpoint, EndpointSlice, Port},
+    snapshot::{Endpoint, EndpointSlice, Port, TrafficPolicy},
 };
 
-/// Why an endpoint serves or does not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// It is ready.
-    Ready,
-    /// It is terminating but still serves, and no endpoint is ready.
-    LastResort,
-    /// It is terminating, and others are ready.
-    Terminating,
-    /// It is not ready.
-    NotReady,
-    /// It is terminating and no longer serves.
-    NotServing,
-    /// Another slice has the same address and port.
-    Duplicate,
-}
-
-impl Reason {
-    /// Whether new flows go to the endpoint.
-    pub fn serves(self) -> bool {
-        matches!(self, Self::Ready | Self::LastResort)
-    }
-
-    /// The name that commands print.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::LastResort => "serving_while_terminating",
-            Self::Terminating => "terminating",
-            Self::NotReady => "not_ready",
-            Self::NotServing => "not_serving",
-            Self::Duplicate => "duplicate",
-        }
-    }
+/// All endpoints of a service port in one family, and what was decided about them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// Which hints decide about the cluster set.
+    pub topology: Topology,
+    /// The endpoints, ordered by address; of those with one address, the one that counts first.
+    pub endpoints: Vec<Judged>,
 }
 
 /// An endpoint and what was decided about it.
@@ -50,64 +32,72 @@ pub struct Judged {
     /// Address and port.
     pub address: SocketAddr,
     /// Whether it is on this node.
-    pub local: bool,
-    /// In or out, and why.
-    pub reason: Reason,
+    pub is_local: bool,
+    /// In or out of the cluster set, and why.
+    pub cluster: Reason,
+    /// In or out of the local set, and why.
+    pub local: Reason,
 }
 
-/// An endpoint that has the port in question.
-struct Candidate<'a> {
-    address: SocketAddr,
-    local: bool,
-    endpoint: &'a Endpoint,
+impl Judged {
+    /// In or out of the set that a policy allows, and why.
+    pub fn reason(&self, policy: TrafficPolicy) -> Reason {
+        match policy {
+            TrafficPolicy::Cluster => self.cluster,
+            TrafficPolicy::Local => self.local,
+        }
+    }
 }
 
-/// Judges all endpoints that `port` has in `family`, ordered by address.
+impl Choice {
+    /// The set that a policy allows: each address once, in order.
+    pub fn set(&self, policy: TrafficPolicy) -> impl Iterator<Item = &Judged> {
+        self.endpoints.iter().filter(move |judged| judged.reason(policy).serves())
+    }
+
+    /// Whether nobody is in the set that a policy allows.
+    pub fn is_empty(&self, policy: TrafficPolicy) -> bool {
+        self.set(policy).next().is_none()
+    }
+}
+
+/// Judges all endpoints that `port` has in `family`.
 ///
-/// Ready endpoints serve; if there are none, those that serve while they terminate.
+/// - The cluster set: ready endpoints, those that [`Topology`] admits; if none is ready, those that
+///   serve while they terminate.
+/// - The local set: ready endpoints on this node; if none is, those on this node that serve while
+///   they terminate. Hints do not matter.
+///
+/// The result does not depend on the order of `slices`.
 pub fn choose<'a>(
     slices: impl Iterator<Item = &'a EndpointSlice>,
     port: &Port,
     family: Family,
     node: &NodeContext,
-) -> Vec<Judged> {
-    let mut candidates: Vec<_> = slices
-        .filter(|slice| slice.family == family)
-        .flat_map(|slice| candidates(slice, port, node))
-        .collect();
-    // Of several with one address, the first is kept: a local one, then the most able one.
-    candidates
-        .sort_by_key(|c| (c.address, Reverse((c.local, c.endpoint.ready, c.endpoint.serving))));
-    let repeats = |i: usize| i > 0 && candidates[i - 1].address == candidates[i].address;
-    let any_ready = (0..candidates.len()).any(|i| !repeats(i) && candidates[i].endpoint.ready);
-    let judge = |(i, candidate): (usize, &Candidate<'_>)| Judged {
-        address: candidate.address,
-        local: candidate.local,
-        reason: if repeats(i) { Reason::Duplicate } else { judge(candidate.endpoint, any_ready) },
+) -> Choice {
+    let candidates = candidate::all(slices, port, family, node);
+    let ready = candidates.iter().filter(|c| !c.is_duplicate && c.endpoint.ready);
+    let topology = Topology::of(ready.clone().map(|c| c.endpoint), node);
+    let any_ready = ready.clone().next().is_some();
+    let any_local_ready = ready.clone().any(|c| c.is_local);
+    let judge = |candidate: &Candidate<'_>| {
+        let Candidate { address, endpoint, is_local, is_duplicate } = *candidate;
+        let cluster = match condition(endpoint, any_ready) {
+            Reason::Ready => topology.judge(endpoint, node),
+            other => other,
+        };
+        let local = if is_local { condition(endpoint, any_local_ready) } else { Reason::NotLocal };
+        let [cluster, local] = if is_duplicate { [Reason::Duplicate; 2] } else { [cluster, local] };
+        Judged { address, is_local, cluster, local }
     };
-    candidates.iter().enumerate().map(judge).collect()
+    Choice { topology, endpoints: candidates.iter().map(judge).collect() }
 }
 
-fn candidates<'a>(
-    slice: &'a EndpointSlice,
-    port: &Port,
-    node: &NodeContext,
-) -> impl Iterator<Item = Candidate<'a>> {
-    let number = slice
-        .ports
-        .iter()
-        .find(|p| p.name == port.name && p.protocol == port.protocol)
-        .map(|p| p.port);
-    number.into_iter().flat_map(move |number| {
-        slice.endpoints.iter().map(move |endpoint| Candidate {
-            address: SocketAddr::new(endpoint.address, number),
-            local: node.hosts(endpoint),
-            endpoint,
-        })
-    })
-}
-
-fn judge(endpoint: &Endpoint, any_ready: bool) -> Reason {
+/// What an endpoint's conditions say, if `any_ready` of its set is ready.
+///
+/// A Service that publishes endpoints that are not ready has all of them ready, also those that
+/// terminate and no longer serve: it has asked for that.
+fn condition(endpoint: &Endpoint, any_ready: bool) -> Reason {
     match endpoint {
         Endpoint { ready: true, .. } => Reason::Ready,
         Endpoint { terminating: false, .. } => Reason::NotReady,
@@ -117,5 +107,7 @@ fn judge(endpoint: &Endpoint, any_ready: bool) -> Reason {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,11 @@ use std::{
 
 use svclb_common::frontend::backend_flags;
 
-pub use choice::{Judged, Reason};
+pub use choice::{Choice, Judged, Reason, Topology};
 
 use crate::{
     plan::operation::{Family, FrontendAddress, ServicePort},
-    snapshot::{Endpoint, EndpointSlice, ObjectKey, Port, Service},
+    snapshot::{Endpoint, EndpointSlice, ObjectKey, Port, Service, TrafficPolicy},
 };
 
 /// What a decision needs to know of the node it is made on.
@@ -24,6 +24,8 @@ use crate::{
 pub struct NodeContext {
     /// Name of this node.
     pub name: Arc<str>,
+    /// The zone it is in, if it says so.
+    pub zone: Option<Arc<str>>,
     /// Every address of this node.
     pub addresses: HashSet<IpAddr>,
 }
@@ -44,8 +46,8 @@ pub struct DesiredPort {
     pub port: u16,
     /// Where clients reach it, with bits of [`svclb_common::frontend::frontend_flags`].
     pub frontends: Vec<(FrontendAddress, u32)>,
-    /// All endpoints, each with the reason why it serves or does not, ordered by address.
-    pub endpoints: Vec<Judged>,
+    /// All endpoints, each with the reason why it serves or does not.
+    pub choice: Choice,
 }
 
 /// An endpoint that serves.
@@ -60,10 +62,10 @@ pub struct DesiredBackend {
 }
 
 impl DesiredPort {
-    /// The endpoints that serve, each address once, in order.
+    /// The endpoints of the cluster set, each address once, in order.
     pub fn backends(&self) -> impl Iterator<Item = DesiredBackend> {
-        self.endpoints.iter().filter(|judged| judged.reason.serves()).map(|judged| {
-            let local = if judged.local { backend_flags::LOCAL } else { 0 };
+        self.choice.set(TrafficPolicy::Cluster).map(|judged| {
+            let local = if judged.is_local { backend_flags::LOCAL } else { 0 };
             let flags = backend_flags::SERVING | local;
             DesiredBackend { address: judged.address, flags, weight: 1 }
         })
@@ -87,7 +89,7 @@ pub fn desired<'a>(
         },
         port: port.port,
         frontends: frontends::of(service, port, family).collect(),
-        endpoints: choice::choose(slices.clone(), port, family, node),
+        choice: choice::choose(slices.clone(), port, family, node),
     };
     let ports = service.ports.iter();
     ports.flat_map(|port| service.families().map(move |family| one(port, family))).collect()

@@ -1,12 +1,11 @@
 //! All objects that are known, and which Services a change touches.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    net::IpAddr,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::{Change, EndpointSlice, Node, ObjectKey, Service};
+use super::{Change, Endpoint, EndpointSlice, Node, ObjectKey, Service};
 
 /// The sum of all changes so far.
 #[derive(Debug, Default)]
@@ -65,17 +64,15 @@ impl Snapshot {
         }
     }
 
-    /// Adds the Services that have an endpoint at one of `addresses` to `touched`.
-    pub fn touch_endpoints_at(
+    /// Adds the Services that have such an endpoint to `touched`.
+    pub fn touch_endpoints(
         &self,
-        addresses: &HashSet<IpAddr>,
+        is_such: impl Fn(&Endpoint) -> bool,
         touched: &mut BTreeSet<ObjectKey>,
     ) {
-        let at = |slice: &&EndpointSlice| {
-            slice.endpoints.iter().any(|endpoint| addresses.contains(&endpoint.address))
-        };
         for (service, keys) in &self.slices_of {
-            if keys.iter().filter_map(|key| self.slices.get(key)).any(|slice| at(&slice)) {
+            let slices = keys.iter().filter_map(|key| self.slices.get(key));
+            if slices.flat_map(|slice| &slice.endpoints).any(&is_such) {
                 touched.insert(service.clone());
             }
         }

@@ -100,7 +100,7 @@ impl<W: MapWriter> Engine<W> {
         Self {
             grace: options.grace,
             snapshot: Snapshot::default(),
-            node: NodeContext { name: options.node, addresses: HashSet::new() },
+            node: NodeContext { name: options.node, zone: None, addresses: HashSet::new() },
             own_addresses: HashSet::new(),
             listed: false,
             claims: Claims::default(),
@@ -120,8 +120,7 @@ impl<W: MapWriter> Engine<W> {
             match &change {
                 Change::Listed => self.touch_all(&mut touched),
                 Change::Node(name, node) if *name == self.node.name => {
-                    let addresses = node.as_ref().map(|node| node.addresses.clone());
-                    self.set_local(addresses.unwrap_or_default(), &mut touched);
+                    self.set_node(node.as_ref(), &mut touched);
                 }
                 _ => {}
             }
@@ -143,7 +142,7 @@ impl<W: MapWriter> Engine<W> {
         let object = self.snapshot.node(&self.node.name);
         let object = object.map(|node| node.addresses.clone()).unwrap_or_default();
         let mut touched = BTreeSet::new();
-        self.set_local(object, &mut touched);
+        self.set_local(&object, &mut touched);
         self.reconcile(touched, now)
     }
 

@@ -6,19 +6,16 @@ use std::{
     time::Instant,
 };
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*};
 use svclb::{
-    plan::{
-        Limits, LiveFlows,
-        kernel::KernelState,
-        operation::{Family, Protocol},
-    },
-    snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, Hints, ObjectKey, Port, Service},
+    plan::{Limits, LiveFlows, kernel::KernelState},
+    snapshot::{Change, EndpointSlice, Node, ObjectKey, Service},
     state::Engine,
     writer::{MapReader, memory::MemoryWriter},
 };
 
 use crate::{
+    any::{addresses, node, service, slice},
     invariants::CheckedWriter,
     render,
     support::{GRACE, engine},
@@ -30,6 +27,8 @@ enum Step {
     Service(usize, Option<Service>),
     Slice(usize, Option<EndpointSlice>),
     NodeAddresses(Vec<IpAddr>),
+    /// What the cluster says about this node.
+    Node(Option<Node>),
     /// The operation after so many fails.
     Fail(u64),
     /// Time passes; the backends with these ids (modulo 4) still have flows.
@@ -37,74 +36,12 @@ enum Step {
     Restart,
 }
 
-fn address(family: Family, last: u8) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::from([10, 0, 0, last]),
-        Family::V6 => IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)]),
-    }
-}
-
-fn families() -> impl Strategy<Value = Family> {
-    select(&[Family::V4, Family::V6][..])
-}
-
-fn port() -> impl Strategy<Value = Port> {
-    let names = select(&["a", "b"][..]);
-    let protocols = select(&[Protocol::Tcp, Protocol::Udp][..]);
-    let node_ports = select(&[0, 30_001, 30_002][..]);
-    (names, protocols, 80_u16..82, node_ports).prop_map(|(name, protocol, port, node_port)| Port {
-        name: name.into(),
-        protocol,
-        port,
-        node_port,
-    })
-}
-
-/// Services that often want each other's addresses.
-fn service() -> impl Strategy<Value = Service> {
-    let ips = vec((families(), 1_u8..4), 0..3);
-    (ips, vec(port(), 0..3)).prop_map(|(ips, mut ports)| {
-        let mut seen = HashSet::new();
-        ports.retain(|port| seen.insert((port.name.clone(), port.protocol)));
-        let mut cluster_ips: Vec<_> = ips.iter().map(|(f, last)| address(*f, *last)).collect();
-        cluster_ips.sort();
-        cluster_ips.dedup_by_key(|ip| Family::of(*ip));
-        Service { cluster_ips, ports, ..Service::default() }
-    })
-}
-
-fn slice() -> impl Strategy<Value = EndpointSlice> {
-    let endpoint = (1_u8..7, any::<[bool; 3]>(), option::of(select(&["node1", "node2"][..])));
-    let ports = vec((select(&["a", "b"][..]), 1_u16..3), 0..3);
-    (0_usize..3, families(), ports, vec(endpoint, 0..5)).prop_map(
-        |(service, family, ports, ends)| {
-            let port = |(name, port): (&str, u16)| {
-                let name = name.into();
-                EndpointPort { name, protocol: Protocol::Tcp, port: 8000 + port }
-            };
-            let endpoint =
-                |(last, [ready, serving, terminating], node): (u8, [bool; 3], Option<&str>)| {
-                    let address = address(family, last);
-                    let (node, hints) = (node.map(Into::into), Hints::default());
-                    Endpoint { address, ready, serving, terminating, node, hints }
-                };
-            EndpointSlice {
-                service: format!("s{service}").into(),
-                family,
-                ports: ports.into_iter().map(port).collect(),
-                endpoints: ends.into_iter().map(endpoint).collect(),
-                triggered: None,
-            }
-        },
-    )
-}
-
 fn step() -> impl Strategy<Value = Step> {
-    let own = vec((families(), 1_u8..7).prop_map(|(f, last)| address(f, last)), 0..3);
     prop_oneof![
         4 => (0_usize..3, option::weighted(0.8, service())).prop_map(|(i, s)| Step::Service(i, s)),
         5 => (0_usize..4, option::weighted(0.8, slice())).prop_map(|(i, s)| Step::Slice(i, s)),
-        1 => own.prop_map(Step::NodeAddresses),
+        1 => addresses(1..7).prop_map(Step::NodeAddresses),
+        1 => option::weighted(0.8, node()).prop_map(Step::Node),
         3 => (0_u64..12).prop_map(Step::Fail),
         2 => vec(0_u32..4, 0..3).prop_map(Step::Release),
         1 => Just(Step::Restart),
@@ -148,6 +85,10 @@ impl World {
             Step::NodeAddresses(own) => {
                 self.own = own.into_iter().collect();
                 self.engine.set_node_addresses(self.own.clone(), self.now);
+            }
+            Step::Node(node) => {
+                let name = ObjectKey::new("", "node1");
+                self.change(name.clone(), Change::Node(name.name, node));
             }
             Step::Fail(skip) => self.engine.writer().maps.fail_after(skip),
             Step::Release(live) => self.release(&live),

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod adopt;
+mod any;
 mod converge;
 mod golden;
 mod invariants;
