@@ -6,74 +6,110 @@ use svclb_common::frontend::frontend_flags;
 
 use crate::{
     plan::operation::{Family, FrontendAddress},
-    snapshot::{Port, Service},
+    snapshot::{Port, Service, TrafficPolicy},
 };
 
 /// A way in which clients reach a Service.
-struct Kind {
+///
+/// The order is that of claims: where one address and port is a frontend of several kinds, the
+/// least one counts. Whoever names somebody's ClusterIP as an external address gets nothing by it,
+/// and an address of a load balancer keeps its source ranges.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum FrontendKind {
+    /// The address that the cluster gave the Service.
+    ClusterIp,
+    /// A port of every address of the node.
+    NodePort,
+    /// An address of a load balancer that hands packets on as they are.
+    LoadBalancer,
+    /// An address that somebody routes to the nodes.
+    ExternalIp,
+}
+
+impl FrontendKind {
+    /// All kinds, in the order of claims.
+    pub const ALL: [Self; 4] =
+        [Self::ClusterIp, Self::NodePort, Self::LoadBalancer, Self::ExternalIp];
+
+    /// The name that commands print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClusterIp => "ClusterIP",
+            Self::NodePort => "NodePort",
+            Self::LoadBalancer => "load-balancer IP",
+            Self::ExternalIp => "external IP",
+        }
+    }
+
+    /// Whether clients outside the cluster are expected here.
+    pub fn is_external(self) -> bool {
+        self != Self::ClusterIp
+    }
+
     /// Where the port is found in one family.
-    addresses: fn(&Service, &Port, Family) -> Vec<FrontendAddress>,
-    /// Bits of [`frontend_flags`].
-    flags: u32,
-}
+    fn addresses(self, service: &Service, port: &Port, family: Family) -> Vec<FrontendAddress> {
+        let at = |ips: &[IpAddr]| {
+            let ips = ips.iter().filter(|ip| Family::of(**ip) == family);
+            let at = |ip| FrontendAddress::Address(SocketAddr::new(ip, port.port), port.protocol);
+            ips.copied().map(at).collect()
+        };
+        match self {
+            Self::ClusterIp => at(&service.cluster_ips),
+            Self::LoadBalancer => at(&service.load_balancer_ips),
+            Self::ExternalIp => at(&service.external_ips),
+            Self::NodePort if port.node_port == 0 => Vec::new(),
+            Self::NodePort => {
+                vec![FrontendAddress::NodePort(family, port.node_port, port.protocol)]
+            }
+        }
+    }
 
-const KINDS: &[Kind] = &[
-    Kind { addresses: cluster_ips, flags: 0 },
-    Kind { addresses: node_port, flags: frontend_flags::EXTERNAL },
-];
-
-/// The frontends of `port` in `family`, with their flags.
-pub fn of(
-    service: &Service,
-    port: &Port,
-    family: Family,
-) -> impl Iterator<Item = (FrontendAddress, u32)> {
-    KINDS.iter().flat_map(move |kind| {
-        (kind.addresses)(service, port, family).into_iter().map(|address| (address, kind.flags))
-    })
-}
-
-fn cluster_ips(service: &Service, port: &Port, family: Family) -> Vec<FrontendAddress> {
-    at(&service.cluster_ips, port, family)
-}
-
-fn node_port(_: &Service, port: &Port, family: Family) -> Vec<FrontendAddress> {
-    match port.node_port {
-        0 => Vec::new(),
-        number => vec![FrontendAddress::NodePort(family, number, port.protocol)],
+    /// Which of the Service's two policies holds here.
+    fn policy(self, service: &Service) -> TrafficPolicy {
+        if self.is_external() { service.external_policy } else { service.internal_policy }
     }
 }
 
-fn at(addresses: &[IpAddr], port: &Port, family: Family) -> Vec<FrontendAddress> {
-    addresses
-        .iter()
-        .filter(|ip| Family::of(**ip) == family)
-        .map(|ip| FrontendAddress::Address(SocketAddr::new(*ip, port.port), port.protocol))
-        .collect()
+/// A frontend of a service port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DesiredFrontend {
+    /// What clients ask.
+    pub address: FrontendAddress,
+    /// How they come to it.
+    pub kind: FrontendKind,
+    /// Which endpoints may serve them here.
+    pub policy: TrafficPolicy,
+}
+
+impl DesiredFrontend {
+    /// Bits of [`frontend_flags`].
+    pub fn flags(&self) -> u32 {
+        if self.kind.is_external() { frontend_flags::EXTERNAL } else { 0 }
+    }
+}
+
+/// The frontends of `port` in `family`, each address once.
+pub fn of(service: &Service, port: &Port, family: Family) -> Vec<DesiredFrontend> {
+    let mut found: Vec<DesiredFrontend> = Vec::new();
+    for kind in FrontendKind::ALL {
+        let policy = kind.policy(service);
+        for address in kind.addresses(service, port, family) {
+            if found.iter().all(|known| known.address != address) {
+                found.push(DesiredFrontend { address, kind, policy });
+            }
+        }
+    }
+    found
+}
+
+/// The addresses of `service` that lead nowhere, because it has no ClusterIP of their family, with
+/// the field that names them.
+pub fn without_family(service: &Service) -> impl Iterator<Item = (&'static str, IpAddr)> {
+    let external = service.external_ips.iter().map(|ip| ("spec.externalIPs", *ip));
+    let balancers = service.load_balancer_ips.iter();
+    let balancers = balancers.map(|ip| ("status.loadBalancer.ingress", *ip));
+    external.chain(balancers).filter(|(_, ip)| service.families().all(|f| f != Family::of(*ip)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::operation::Protocol;
-
-    fn port(node_port: u16) -> Port {
-        Port { name: "http".into(), protocol: Protocol::Tcp, port: 80, node_port }
-    }
-
-    #[test]
-    fn each_family_has_its_cluster_ip_and_node_port() {
-        let service = Service {
-            cluster_ips: ["10.96.0.1", "fd00::1"].map(|ip| ip.parse().unwrap()).to_vec(),
-            ports: vec![port(30_080)],
-            ..Service::default()
-        };
-        for (family, ip) in [(Family::V4, "10.96.0.1:80"), (Family::V6, "[fd00::1]:80")] {
-            let found: Vec<_> = of(&service, &service.ports[0], family).collect();
-            let address = FrontendAddress::Address(ip.parse().unwrap(), Protocol::Tcp);
-            let node_port = FrontendAddress::NodePort(family, 30_080, Protocol::Tcp);
-            assert_eq!(found, [(address, 0), (node_port, frontend_flags::EXTERNAL)]);
-        }
-        assert_eq!(of(&service, &port(0), Family::V4).count(), 1);
-    }
-}
+mod tests;

@@ -3,16 +3,20 @@
 
 pub mod choice;
 pub mod frontends;
+pub mod sources;
 
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
+use ipnet::IpNet;
 use svclb_common::frontend::backend_flags;
 
 pub use choice::{Choice, Judged, Reason, Topology};
+pub use frontends::{DesiredFrontend, FrontendKind};
 
 use crate::{
     plan::operation::{Family, FrontendAddress, ServicePort},
@@ -44,8 +48,12 @@ pub struct DesiredPort {
     pub owner: ServicePort,
     /// The port that clients ask.
     pub port: u16,
-    /// Where clients reach it, with bits of [`svclb_common::frontend::frontend_flags`].
-    pub frontends: Vec<(FrontendAddress, u32)>,
+    /// Where clients reach it.
+    pub frontends: Vec<DesiredFrontend>,
+    /// Who may ask its load balancers' addresses; everybody if empty.
+    pub source_ranges: Vec<IpNet>,
+    /// How long a client stays with its endpoint; `None`: each flow is chosen for anew.
+    pub affinity: Option<Duration>,
     /// All endpoints, each with the reason why it serves or does not.
     pub choice: Choice,
 }
@@ -62,6 +70,17 @@ pub struct DesiredBackend {
 }
 
 impl DesiredPort {
+    /// The address of a frontend that not everybody may ask, and the ranges of those who may.
+    pub fn guard(&self, frontend: &DesiredFrontend) -> Option<(IpAddr, &[IpNet])> {
+        match (frontend.kind, frontend.address) {
+            _ if self.source_ranges.is_empty() => None,
+            (FrontendKind::LoadBalancer, FrontendAddress::Address(at, _)) => {
+                Some((at.ip(), &self.source_ranges))
+            }
+            _ => None,
+        }
+    }
+
     /// The endpoints of the cluster set, each address once, in order.
     pub fn backends(&self) -> impl Iterator<Item = DesiredBackend> {
         self.choice.set(TrafficPolicy::Cluster).map(|judged| {
@@ -88,9 +107,16 @@ pub fn desired<'a>(
             family,
         },
         port: port.port,
-        frontends: frontends::of(service, port, family).collect(),
+        frontends: frontends::of(service, port, family),
+        source_ranges: source_ranges(service, family),
+        affinity: service.affinity,
         choice: choice::choose(slices.clone(), port, family, node),
     };
     let ports = service.ports.iter();
     ports.flat_map(|port| service.families().map(move |family| one(port, family))).collect()
+}
+
+fn source_ranges(service: &Service, family: Family) -> Vec<IpNet> {
+    let of_family = |range: &&IpNet| Family::of(range.network()) == family;
+    service.source_ranges.iter().filter(of_family).copied().collect()
 }

@@ -42,8 +42,8 @@ impl Ledger {
         let ids: Vec<_> = backends.iter().filter_map(|b| self.hold(&mut entry, b)).collect();
         short("backends", backends.len() - ids.len());
         short("slots", self.lay_out(owner, &mut entry, ids, now));
-        for (address, flags) in &desired.frontends {
-            self.open(&mut entry, *address, *flags);
+        for frontend in &desired.frontends {
+            self.open(&mut entry, frontend.address, frontend.flags());
         }
         let operations = additions(desired, &entry, &backends, kernel);
         self.entries.insert(owner.clone(), entry);
@@ -139,10 +139,10 @@ fn additions(
         }
     }
     operations.extend(switch(entry, kernel));
-    for (address, flags) in frontends {
-        let value = Frontend { service: entry.id, flags: *flags };
-        if kernel.frontends.get(address) != Some(&value) {
-            operations.push(Operation::SetFrontend(*address, value));
+    for frontend in frontends {
+        let value = Frontend { service: entry.id, flags: frontend.flags() };
+        if kernel.frontends.get(&frontend.address) != Some(&value) {
+            operations.push(Operation::SetFrontend(frontend.address, value));
         }
     }
     operations

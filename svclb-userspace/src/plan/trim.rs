@@ -70,7 +70,7 @@ impl Ledger {
         now: Instant,
     ) {
         let wanted = desired.map_or(&[][..], |desired| &desired.frontends);
-        let wanted: HashSet<_> = wanted.iter().map(|(address, _)| *address).collect();
+        let wanted: HashSet<_> = wanted.iter().map(|frontend| frontend.address).collect();
         let over: Vec<_> =
             entry.frontends.keys().filter(|address| !wanted.contains(*address)).copied().collect();
         for address in over {

@@ -11,9 +11,10 @@ use super::{
     execute::{Written, key, problem, report},
 };
 use crate::{
-    desired::{DesiredPort, desired},
+    desired::{DesiredFrontend, DesiredPort, desired, frontends},
     plan::{
         LiveFlows, Operation, Plan, Work,
+        operation::Family,
         release::{Due, Retired},
     },
     problem::Problem,
@@ -105,8 +106,9 @@ impl<W: MapWriter> Engine<W> {
             let present: HashSet<_> = ports.iter().map(|port| &port.owner).collect();
             let gone = self.ledger.owners(&key).filter(|owner| !present.contains(owner));
             wanted.work.extend(gone.cloned().map(Work::Remove));
-            let mut problems = Vec::new();
+            let mut problems: Vec<_> = self.unserved_addresses(&key).collect();
             for port in &mut ports {
+                drop_guarded_frontends(port, &mut problems);
                 self.drop_lost_frontends(port, &mut problems);
             }
             wanted.work.extend(ports.into_iter().map(Work::Set));
@@ -115,10 +117,21 @@ impl<W: MapWriter> Engine<W> {
         wanted
     }
 
+    /// Addresses that the Service asks for in a family that it does not have.
+    fn unserved_addresses<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = Problem> + 'a {
+        let lost = self.snapshot.service(key).into_iter().flat_map(frontends::without_family);
+        lost.map(move |(field, ip)| {
+            let family = Family::of(ip);
+            let message = format_args!("not served at {ip}: it has no {family} ClusterIP");
+            Problem::new(format_args!("Service {key}"), field, message)
+        })
+    }
+
     fn drop_lost_frontends(&self, port: &mut DesiredPort, problems: &mut Vec<Problem>) {
         let DesiredPort { owner, frontends, .. } = port;
-        frontends.retain(|(address, _)| match self.claims.winner(address) {
+        frontends.retain(|frontend| match self.claims.winner(&frontend.address) {
             Some(winner) if winner != owner => {
+                let address = frontend.address;
                 let message = format_args!("not served at {address}: it belongs to {winner}");
                 problems.push(problem(owner, message));
                 false
@@ -213,5 +226,18 @@ impl<W: MapWriter> Engine<W> {
 }
 
 fn claims_of(port: &DesiredPort) -> impl Iterator<Item = super::claims::Claim> {
-    port.frontends.iter().map(|(address, _)| (*address, port.owner.clone()))
+    port.frontends.iter().map(|frontend| (frontend.address, (frontend.kind, port.owner.clone())))
+}
+
+/// The programs know no source ranges. An address that not everybody may ask is left to the load
+/// balancer, which knows them.
+fn drop_guarded_frontends(port: &mut DesiredPort, problems: &mut Vec<Problem>) {
+    let all = std::mem::take(&mut port.frontends);
+    let (guarded, open): (Vec<_>, _) =
+        all.into_iter().partition(|frontend| port.guard(frontend).is_some());
+    port.frontends = open;
+    problems.extend(guarded.iter().map(|DesiredFrontend { address, .. }| {
+        let message = format_args!("not served at {address}: its source ranges are not enforced");
+        problem(&port.owner, message)
+    }));
 }

@@ -43,12 +43,22 @@ fn port() -> impl Strategy<Value = Port> {
 
 /// Services that often want each other's addresses.
 pub(crate) fn service() -> impl Strategy<Value = Service> {
-    (addresses(1..4), vec(port(), 0..3)).prop_map(|(mut cluster_ips, mut ports)| {
+    let others = (addresses(1..6), addresses(1..6), prop::bool::weighted(0.2));
+    (addresses(1..4), others, vec(port(), 0..3)).prop_map(|(mut cluster_ips, others, mut ports)| {
         let mut seen = HashSet::new();
         ports.retain(|port| seen.insert((port.name.clone(), port.protocol)));
         cluster_ips.sort();
         cluster_ips.dedup_by_key(|ip| Family::of(*ip));
-        Service { cluster_ips, ports, ..Service::default() }
+        let (external_ips, load_balancer_ips, guarded) = others;
+        let range = guarded.then(|| "10.0.0.0/30".parse().unwrap());
+        Service {
+            cluster_ips,
+            external_ips,
+            load_balancer_ips,
+            source_ranges: range.into_iter().collect(),
+            ports,
+            ..Service::default()
+        }
     })
 }
 
