@@ -4,6 +4,7 @@
 pub mod choice;
 pub mod frontends;
 pub mod sources;
+pub mod verdict;
 
 use std::{
     collections::HashSet,
@@ -17,6 +18,7 @@ use svclb_common::frontend::backend_flags;
 
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
+pub use verdict::{Asked, Client, Place, Verdict, verdict};
 
 use crate::{
     plan::operation::{Family, FrontendAddress, ServicePort},

@@ -1,0 +1,152 @@
+//! What becomes of the first packet of a flow, by what it asks and who asks.
+
+use std::net::IpAddr;
+
+use super::{DesiredFrontend, DesiredPort, NodeContext, sources};
+use crate::{plan::operation::Protocol, snapshot::TrafficPolicy};
+
+/// What a packet asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// A frontend of a service port.
+    Frontend(&'a DesiredPort, &'a DesiredFrontend),
+    /// A port that the Service with this ClusterIP does not have.
+    OtherPort,
+    /// An address from which ClusterIPs are given out, but which no Service has.
+    Unallocated,
+    /// Whether a Service's address is there: an echo request to one that is nobody's interface
+    /// address.
+    Echo,
+    /// Anything else; so are an address of a load balancer at a port that none of its Services has,
+    /// and one of a load balancer that is a proxy.
+    Nothing,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// The source address.
+    pub address: IpAddr,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a client is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A pod of the cluster.
+    Pod,
+    /// This node itself.
+    Host,
+    /// Anywhere else, other nodes included.
+    Outside,
+}
+
+/// What is decided about a new flow, and why.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Verdict {
+    /// An endpoint of the set that the policy allows serves it.
+    Serve(TrafficPolicy),
+    /// The client is outside the Service's source ranges.
+    SourceRange,
+    /// The Service has no endpoint anywhere.
+    NoEndpoint,
+    /// The Service has no endpoint on this node, and no other may serve.
+    NoLocalEndpoint,
+    /// The Service has no such port.
+    NoPort,
+    /// No Service has the address.
+    NoService,
+    /// A Service's address is there.
+    Present,
+    /// It is no Service's packet.
+    NotOurs,
+}
+
+/// What is done about a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// It goes to an endpoint.
+    Serve,
+    /// It is answered with a TCP reset.
+    Reset,
+    /// It is answered with an ICMP or ICMPv6 port unreachable.
+    Unreachable,
+    /// It vanishes, so that the client tries again.
+    Drop,
+    /// It is answered with an echo reply.
+    Reply,
+    /// The kernel gets it as it is.
+    Pass,
+}
+
+impl Verdict {
+    /// What is done about a packet of `protocol`; `None` is any that no Service has.
+    pub fn action(self, protocol: Option<Protocol>) -> Action {
+        match self {
+            Self::Serve(_) => Action::Serve,
+            Self::NoEndpoint | Self::NoPort if protocol == Some(Protocol::Tcp) => Action::Reset,
+            Self::NoEndpoint | Self::NoPort => Action::Unreachable,
+            Self::SourceRange | Self::NoLocalEndpoint | Self::NoService => Action::Drop,
+            Self::Present => Action::Reply,
+            Self::NotOurs => Action::Pass,
+        }
+    }
+
+    /// The name that commands print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Serve(TrafficPolicy::Cluster) => "cluster_endpoints",
+            Self::Serve(TrafficPolicy::Local) => "local_endpoints",
+            Self::SourceRange => "source_range",
+            Self::NoEndpoint => "no_endpoint",
+            Self::NoLocalEndpoint => "no_local_endpoint",
+            Self::NoPort => "no_port",
+            Self::NoService => "no_service",
+            Self::Present => "present",
+            Self::NotOurs => "not_ours",
+        }
+    }
+}
+
+/// Decides about a new flow of `client`.
+pub fn verdict(asked: Asked<'_>, client: Client, node: &NodeContext) -> Verdict {
+    match asked {
+        Asked::Frontend(port, frontend) => at_frontend(port, frontend, client, node),
+        Asked::OtherPort => Verdict::NoPort,
+        Asked::Unallocated => Verdict::NoService,
+        Asked::Echo => Verdict::Present,
+        Asked::Nothing => Verdict::NotOurs,
+    }
+}
+
+/// Which endpoints may serve a client at `place`. A pod or this node need not go through a load
+/// balancer to reach the others: what holds for external frontends is for clients outside.
+pub fn policy(frontend: &DesiredFrontend, place: Place) -> TrafficPolicy {
+    if frontend.kind.is_external() && place != Place::Outside {
+        TrafficPolicy::Cluster
+    } else {
+        frontend.policy
+    }
+}
+
+fn at_frontend(
+    port: &DesiredPort,
+    frontend: &DesiredFrontend,
+    client: Client,
+    node: &NodeContext,
+) -> Verdict {
+    if let Some((asked, ranges)) = port.guard(frontend)
+        && !sources::admits(ranges, asked, client.address, node)
+    {
+        return Verdict::SourceRange;
+    }
+    if port.choice.is_empty(TrafficPolicy::Cluster) {
+        return Verdict::NoEndpoint;
+    }
+    let policy = policy(frontend, client.place);
+    if port.choice.is_empty(policy) { Verdict::NoLocalEndpoint } else { Verdict::Serve(policy) }
+}
+
+#[cfg(test)]
+mod tests;
