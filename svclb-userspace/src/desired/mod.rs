@@ -1,6 +1,7 @@
 //! What the maps should say about a Service: a pure function of the Service, its slices and the
 //! node.
 
+pub mod asked;
 pub mod choice;
 pub mod frontends;
 pub mod sources;
@@ -16,9 +17,10 @@ use std::{
 use ipnet::IpNet;
 use svclb_common::frontend::backend_flags;
 
+pub use asked::{Asked, Destination, asked};
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
-pub use verdict::{Asked, Client, Place, Verdict, verdict};
+pub use verdict::{Client, Place, Verdict, verdict};
 
 use crate::{
     plan::operation::{Family, FrontendAddress, ServicePort},
@@ -101,13 +103,7 @@ pub fn desired<'a>(
     node: &NodeContext,
 ) -> Vec<DesiredPort> {
     let one = |port: &Port, family: Family| DesiredPort {
-        owner: ServicePort {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            port_name: port.name.to_string(),
-            protocol: port.protocol,
-            family,
-        },
+        owner: owner(key, port, family),
         port: port.port,
         frontends: frontends::of(service, port, family),
         source_ranges: source_ranges(service, family),
@@ -116,6 +112,16 @@ pub fn desired<'a>(
     };
     let ports = service.ports.iter();
     ports.flat_map(|port| service.families().map(move |family| one(port, family))).collect()
+}
+
+fn owner(key: &ObjectKey, port: &Port, family: Family) -> ServicePort {
+    ServicePort {
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        port_name: port.name.to_string(),
+        protocol: port.protocol,
+        family,
+    }
 }
 
 fn source_ranges(service: &Service, family: Family) -> Vec<IpNet> {

@@ -2,25 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{DesiredFrontend, DesiredPort, NodeContext, sources};
+use super::{Asked, DesiredFrontend, DesiredPort, NodeContext, sources};
 use crate::{plan::operation::Protocol, snapshot::TrafficPolicy};
-
-/// What a packet asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Asked<'a> {
-    /// A frontend of a service port.
-    Frontend(&'a DesiredPort, &'a DesiredFrontend),
-    /// A port that the Service with this ClusterIP does not have.
-    OtherPort,
-    /// An address from which ClusterIPs are given out, but which no Service has.
-    Unallocated,
-    /// Whether a Service's address is there: an echo request to one that is nobody's interface
-    /// address.
-    Echo,
-    /// Anything else; so are an address of a load balancer at a port that none of its Services has,
-    /// and one of a load balancer that is a proxy.
-    Nothing,
-}
 
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +93,7 @@ impl Verdict {
 }
 
 /// Decides about a new flow of `client`.
-pub fn verdict(asked: Asked<'_>, client: Client, node: &NodeContext) -> Verdict {
+pub fn verdict(asked: &Asked, client: Client, node: &NodeContext) -> Verdict {
     match asked {
         Asked::Frontend(port, frontend) => at_frontend(port, frontend, client, node),
         Asked::OtherPort => Verdict::NoPort,

@@ -38,6 +38,13 @@ impl Service {
             .into_iter()
             .filter(|family| self.cluster_ips.iter().any(|ip| Family::of(*ip) == *family))
     }
+
+    /// Whether `ip` is an address of the Service, of whatever kind.
+    pub fn has_address(&self, ip: IpAddr) -> bool {
+        [&self.cluster_ips, &self.external_ips, &self.load_balancer_ips]
+            .iter()
+            .any(|ips| ips.contains(&ip))
+    }
 }
 
 /// Which endpoints a client may reach.

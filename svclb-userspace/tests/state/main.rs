@@ -4,6 +4,7 @@
 mod addresses;
 mod adopt;
 mod any;
+mod asked;
 mod converge;
 mod golden;
 mod invariants;

@@ -69,13 +69,14 @@ fn slice(at: At) -> Option<EndpointSlice> {
     })
 }
 
-/// The verdict about a client at `place` with the source address `from`.
+/// The verdict about a client of this kind of frontend, at `place` with the source address `from`.
 fn asked(service: &Service, at: At, kind: FrontendKind, place: Place, from: &str) -> Verdict {
     let slice = slice(at);
     let ports = desired(&ObjectKey::new("ns", "web"), service, slice.iter(), &node());
-    let frontend = ports[0].frontends.iter().find(|frontend| frontend.kind == kind).unwrap();
+    let [port] = ports.try_into().unwrap();
+    let frontend = *port.frontends.iter().find(|frontend| frontend.kind == kind).unwrap();
     let client = Client { address: ip(from), place };
-    verdict(Asked::Frontend(&ports[0], frontend), client, &node())
+    verdict(&Asked::Frontend(Box::new(port), frontend), client, &node())
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn what_is_no_frontend_has_a_verdict_of_its_own() {
     for (case, asked, protocol, expected) in table {
         for place in PLACES {
             let client = Client { address: ip(OUTSIDE), place };
-            assert_eq!(verdict(asked, client, &node()).action(protocol), expected, "{case}");
+            assert_eq!(verdict(&asked, client, &node()).action(protocol), expected, "{case}");
         }
     }
 }
