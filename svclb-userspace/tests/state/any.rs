@@ -63,7 +63,8 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
 }
 
 fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
-    let hints = (name(&["node1", "node2"]), name(&["a", "b"])).prop_map(|(node, zone)| Hints {
+    let hint = |names: &'static [&'static str]| option::weighted(0.8, select(names));
+    let hints = (hint(&["node1", "node2"]), hint(&["a", "b"])).prop_map(|(node, zone)| Hints {
         nodes: node.into_iter().map(Into::into).collect(),
         zones: zone.into_iter().map(Into::into).collect(),
     });

@@ -1,6 +1,6 @@
 //! The endpoints that have a port, each address once.
 
-use std::{cmp::Reverse, net::SocketAddr, sync::Arc};
+use std::{cmp::Reverse, net::SocketAddr};
 
 use super::NodeContext;
 use crate::{
@@ -18,7 +18,7 @@ pub(super) struct Candidate<'a> {
 }
 
 /// All endpoints of `slices` that have `port` in `family`, ordered by address. Of several with one
-/// address the first counts: a local one, then the most able one, then any, but always the same.
+/// address the first counts: a local one, then the most able one, then the least by its hints.
 pub(super) fn all<'a>(
     slices: impl Iterator<Item = &'a EndpointSlice>,
     port: &Port,
@@ -40,10 +40,10 @@ pub(super) fn all<'a>(
 type Able = Reverse<(bool, bool, bool, bool)>;
 
 impl<'a> Candidate<'a> {
-    fn rank(&self) -> (SocketAddr, Able, &'a Hints, Option<&'a Arc<str>>) {
-        let Endpoint { ready, serving, terminating, ref hints, ref node, .. } = *self.endpoint;
-        let able = Reverse((self.is_local, ready, serving, !terminating));
-        (self.address, able, hints, node.as_ref())
+    /// By everything that decides about an endpoint.
+    fn rank(&self) -> (SocketAddr, Able, &'a Hints) {
+        let Endpoint { ready, serving, terminating, ref hints, .. } = *self.endpoint;
+        (self.address, Reverse((self.is_local, ready, serving, !terminating)), hints)
     }
 }
 
