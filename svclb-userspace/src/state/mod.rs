@@ -21,7 +21,9 @@
 
 mod claims;
 mod execute;
+mod node;
 mod reconcile;
+mod unserved;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},

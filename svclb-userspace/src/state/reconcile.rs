@@ -2,23 +2,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    net::IpAddr,
     time::Instant,
 };
 
 use super::{
     Engine, Outcome,
     execute::{Written, key, problem, report},
+    unserved,
 };
 use crate::{
-    desired::{DesiredFrontend, DesiredPort, desired, frontends},
+    desired::{DesiredPort, desired},
     plan::{
         LiveFlows, Operation, Plan, Work,
-        operation::Family,
         release::{Due, Retired},
     },
     problem::Problem,
-    snapshot::{Endpoint, Node, ObjectKey},
+    snapshot::ObjectKey,
     writer::MapWriter,
 };
 
@@ -48,29 +47,6 @@ impl<W: MapWriter> Engine<W> {
     pub(super) fn touch_all(&self, touched: &mut BTreeSet<ObjectKey>) {
         touched.extend(self.snapshot.services().map(|(key, _)| key.clone()));
         touched.extend(self.ledger.services());
-    }
-
-    /// Takes in what this node's object says, and adds the Services whose endpoints may be judged
-    /// differently now.
-    pub(super) fn set_node(&mut self, object: Option<&Node>, touched: &mut BTreeSet<ObjectKey>) {
-        let zone = object.and_then(|node| node.zone.clone());
-        if self.node.zone != zone {
-            let hinted = |endpoint: &Endpoint| !endpoint.hints.zones.is_empty();
-            self.snapshot.touch_endpoints(hinted, touched);
-            self.node.zone = zone;
-        }
-        let addresses = object.map(|node| node.addresses.as_slice()).unwrap_or_default();
-        self.set_local(addresses, touched);
-    }
-
-    /// Sets the addresses that make an endpoint local: this node's own and those of its object.
-    pub(super) fn set_local(&mut self, object: &[IpAddr], touched: &mut BTreeSet<ObjectKey>) {
-        let local: HashSet<_> = self.own_addresses.iter().chain(object).copied().collect();
-        let changed: HashSet<_> =
-            local.symmetric_difference(&self.node.addresses).copied().collect();
-        let moves = |endpoint: &Endpoint| changed.contains(&endpoint.address);
-        self.snapshot.touch_endpoints(moves, touched);
-        self.node.addresses = local;
     }
 
     /// What the touched Services want, and those that win or lose a frontend by it.
@@ -106,25 +82,16 @@ impl<W: MapWriter> Engine<W> {
             let present: HashSet<_> = ports.iter().map(|port| &port.owner).collect();
             let gone = self.ledger.owners(&key).filter(|owner| !present.contains(owner));
             wanted.work.extend(gone.cloned().map(Work::Remove));
-            let mut problems: Vec<_> = self.unserved_addresses(&key).collect();
+            let service = self.snapshot.service(&key);
+            let mut problems: Vec<_> = unserved::of_family(&key, service).collect();
             for port in &mut ports {
-                drop_guarded_frontends(port, &mut problems);
+                problems.extend(unserved::drop_guarded(port));
                 self.drop_lost_frontends(port, &mut problems);
             }
             wanted.work.extend(ports.into_iter().map(Work::Set));
             wanted.problems.insert(key, problems);
         }
         wanted
-    }
-
-    /// Addresses that the Service asks for in a family that it does not have.
-    fn unserved_addresses<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = Problem> + 'a {
-        let lost = self.snapshot.service(key).into_iter().flat_map(frontends::without_family);
-        lost.map(move |(field, ip)| {
-            let family = Family::of(ip);
-            let message = format_args!("not served at {ip}: it has no {family} ClusterIP");
-            Problem::new(format_args!("Service {key}"), field, message)
-        })
     }
 
     fn drop_lost_frontends(&self, port: &mut DesiredPort, problems: &mut Vec<Problem>) {
@@ -227,17 +194,4 @@ impl<W: MapWriter> Engine<W> {
 
 fn claims_of(port: &DesiredPort) -> impl Iterator<Item = super::claims::Claim> {
     port.frontends.iter().map(|frontend| (frontend.address, (frontend.kind, port.owner.clone())))
-}
-
-/// The programs know no source ranges. An address that not everybody may ask is left to the load
-/// balancer, which knows them.
-fn drop_guarded_frontends(port: &mut DesiredPort, problems: &mut Vec<Problem>) {
-    let all = std::mem::take(&mut port.frontends);
-    let (guarded, open): (Vec<_>, _) =
-        all.into_iter().partition(|frontend| port.guard(frontend).is_some());
-    port.frontends = open;
-    problems.extend(guarded.iter().map(|DesiredFrontend { address, .. }| {
-        let message = format_args!("not served at {address}: its source ranges are not enforced");
-        problem(&port.owner, message)
-    }));
 }
