@@ -6,6 +6,7 @@
 
 mod bare;
 mod client;
+mod host;
 mod life;
 mod load;
 mod objects;
@@ -28,6 +29,7 @@ use crate::scenario::Scenario;
 const SCENARIOS: &[&[Scenario]] = &[
     bare::SCENARIOS,
     reach::SCENARIOS,
+    host::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,

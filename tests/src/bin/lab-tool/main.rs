@@ -4,7 +4,12 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use svclb_tests::traffic::{block_on, load::Load, server};
+use svclb_tests::traffic::{
+    block_on,
+    load::Load,
+    peer::{self, How},
+    server,
+};
 
 /// The lab's programs.
 #[derive(Parser)]
@@ -28,6 +33,15 @@ enum Command {
     Http(Target),
     /// Open UDP sockets and print who answered, as JSON.
     Udp(Target),
+    /// Ask each address once and print who answered from where, as JSON.
+    Ask {
+        /// How to ask.
+        #[arg(value_enum)]
+        how: How,
+        /// Addresses with ports, one after the other.
+        #[arg(required = true)]
+        to: Vec<SocketAddr>,
+    },
 }
 
 #[derive(Args)]
@@ -53,6 +67,10 @@ fn main() -> Result<()> {
         Command::Serve { name, listen } => block_on(server::serve(name, &listen)),
         Command::Http(target) => report(&target, false),
         Command::Udp(target) => report(&target, true),
+        Command::Ask { how, to } => {
+            println!("{}", serde_json::to_string(&peer::ask(how, &to)?)?);
+            Ok(())
+        }
     }
 }
 
