@@ -34,6 +34,8 @@ pub trait Address: Copy + Eq + 'static {
     const WORDS: usize;
     /// All zero: the key of a frontend that is reached at every address of the node.
     const ANY: Self;
+    /// The host's own address: 127.0.0.1 or ::1.
+    const LOOPBACK: Self;
 
     /// The `i`-th 32-bit word, its bytes in wire order; words past the end are zero.
     fn word(&self, i: usize) -> u32;
@@ -79,6 +81,7 @@ impl Address for V4 {
     const IS_V6: bool = false;
     const WORDS: usize = 1;
     const ANY: Self = Self { ip: [0; 4] };
+    const LOOPBACK: Self = Self { ip: [127, 0, 0, 1] };
 
     #[inline(always)]
     fn word(&self, i: usize) -> u32 {
@@ -148,6 +151,7 @@ impl Address for V6 {
     const IS_V6: bool = true;
     const WORDS: usize = 4;
     const ANY: Self = Self { ip: [0; 16] };
+    const LOOPBACK: Self = Self { ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] };
 
     #[inline(always)]
     fn word(&self, i: usize) -> u32 {
@@ -231,7 +235,8 @@ mod tests {
         let v4 = |ip| V4 { ip };
         assert!(v4([127, 0, 0, 1]).is_loopback() && v4([127, 255, 1, 2]).is_loopback());
         assert!(!v4([128, 0, 0, 1]).is_loopback() && !V4::ANY.is_loopback());
-        assert!(V6::from(Ipv6Addr::LOCALHOST).is_loopback());
+        assert!(V4::LOOPBACK.is_loopback() && V4::LOOPBACK == Ipv4Addr::LOCALHOST.into());
+        assert!(V6::LOOPBACK.is_loopback() && V6::LOOPBACK == Ipv6Addr::LOCALHOST.into());
         let near = |text: &str| V6::from(text.parse::<Ipv6Addr>().expect("address"));
         for other in ["::", "::2", "1::1", "::1:0:1", "::1:0", "::ffff:127.0.0.1"] {
             assert!(!near(other).is_loopback(), "{other}");

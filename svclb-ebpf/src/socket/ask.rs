@@ -78,16 +78,18 @@ struct Asked<A> {
 impl<A: Tables> Asked<A> {
     #[inline(always)]
     fn of<N: Name<Address = A>>(socket: &Socket) -> Self {
-        let (address, port) = (N::get(socket), socket.port());
-        Self { cookie: socket.cookie(), address, port, protocol: socket.protocol() as u8 }
+        let named = N::get(socket);
+        // No address is the host's own to the kernel. (Among frontends it is the node's ports.)
+        let address = if named.is_any() { A::LOOPBACK } else { named };
+        let protocol = socket.protocol() as u8;
+        Self { cookie: socket.cookie(), address, port: socket.port(), protocol }
     }
 
     /// The frontend that is asked, or [`NONE`].
     #[inline(always)]
     fn frontend(&self, socket: &Socket) -> Frontend {
         let Self { address, port, protocol, .. } = self;
-        // To the kernel, no address is the host's own. (Among the keys it is the node's ports.)
-        if address.is_loopback() || address.is_any() {
+        if address.is_loopback() {
             let found = A::frontend(&FrontendKey::node_port(*port, *protocol));
             // Another namespace's loopback is not the node's.
             return if is_of_node(socket) { found.unwrap_or(NONE) } else { NONE };

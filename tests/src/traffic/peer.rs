@@ -1,6 +1,10 @@
 //! What a process learns of its peer: whom its sockets say that they talk to.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -44,15 +48,16 @@ pub struct Told {
     pub client: Option<SocketAddr>,
 }
 
-/// Asks each of `targets`, one after the other.
+/// Asks each of `targets`, one after the other, with a pause in between.
 ///
 /// # Errors
 /// An answer is missing or wrong; the message holds the kernel's error.
-pub fn ask(how: How, targets: &[SocketAddr]) -> Result<Vec<Told>> {
+pub fn ask(how: How, targets: &[SocketAddr], pause: Duration) -> Result<Vec<Told>> {
     let socket = targets.first().map_or(Ok(None), |first| bind(*first).map(Some))?;
     let numbered = targets.iter().zip(1..);
     numbered
         .map(|(dst, number)| {
+            thread::sleep(pause);
             let told = match (how, &socket) {
                 (How::Tcp, _) => block_on(tcp(*dst)),
                 (How::Datagram, Some(socket)) => datagram(socket, *dst, number),

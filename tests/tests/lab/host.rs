@@ -3,18 +3,20 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::{Family, Node},
+    lab::{Family, Node, SOON, wait_for},
     traffic::peer::{How, Told},
 };
 
 use crate::{
+    load::wait_until_only,
     scenario::Scenario,
-    services::{EMPTY, FAR, FAR_TOO, HOST, NEAR, Service, WEB},
+    services::{CHANGING, EMPTY, FAR, FAR_TOO, HOST, NEAR, Service, WEB},
     world::World,
 };
 
@@ -25,10 +27,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::once("host_reaches_ipv4_from_ipv6_sockets", ipv4_in_ipv6),
     Scenario::per_family("host_datagrams_stay_at_their_endpoint", datagrams_stay),
     Scenario::per_family("host_datagrams_are_answered_by_whom_was_asked", datagrams_in_turn),
+    Scenario::per_family("host_datagrams_follow_the_endpoints", datagrams_follow),
     Scenario::per_family("host_is_refused_without_endpoint", refused),
     Scenario::per_family("host_connections_are_counted", counted),
     Scenario::per_family("host_mode_leaves_pods_to_packets", pods_by_packets),
     Scenario::per_family("host_is_served_without_the_agent", without_agent),
+    Scenario::per_family("host_loses_nothing_when_agents_change", agents_change),
     Scenario::once("host_modes_follow_the_option", modes),
 ];
 
@@ -57,19 +61,38 @@ fn node_port(world: &mut World, family: Family) -> Result<()> {
 }
 
 fn localhost(world: &mut World, family: Family) -> Result<()> {
-    let addresses: &[IpAddr] = match family {
-        Family::V4 => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(127, 9, 8, 7))],
-        Family::V6 => &[IpAddr::V6(Ipv6Addr::LOCALHOST)],
+    let (addresses, any): (&[IpAddr], IpAddr) = match family {
+        Family::V4 => (
+            &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(127, 9, 8, 7))],
+            Ipv4Addr::UNSPECIFIED.into(),
+        ),
+        Family::V6 => (&[IpAddr::V6(Ipv6Addr::LOCALHOST)], Ipv6Addr::UNSPECIFIED.into()),
     };
+    let node = world.lab.node(1);
     for address in addresses {
         for service in [NEAR, FAR, WEB] {
-            asks(world.lab.node(1), (*address, service.node_port()).into(), service)?;
+            asks(node, (*address, service.node_port()).into(), service)?;
         }
     }
+    // No address is localhost, and is called so.
+    for how in How::ALL {
+        let told = node.ask(how, &[(any, FAR.node_port()).into()])?;
+        check(&told, (addresses[0], FAR.node_port()).into(), FAR).with_context(|| how.name())?;
+    }
+    Ok(())
+}
+
+/// A pod's loopback is its own.
+fn no_node_port_on_pods_localhost(world: &World, family: Family) -> Result<()> {
     let pod = world.asker("web-1")?;
-    let own = (addresses[0], NEAR.node_port()).into();
-    let asked = world.lab.node(1).ask_from(pod.netns, How::Tcp, &[own]);
-    ensure!(asked.is_err(), "the node's port answers at a pod's own {own}");
+    let addresses: [IpAddr; 2] = match family {
+        Family::V4 => [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into()],
+        Family::V6 => [Ipv6Addr::LOCALHOST.into(), Ipv6Addr::UNSPECIFIED.into()],
+    };
+    for own in addresses.map(|ip| (ip, NEAR.node_port()).into()) {
+        let asked = world.lab.node(1).ask_from(pod.netns, How::Tcp, &[own]);
+        ensure!(asked.is_err(), "the node's port answers at a pod's own {own}");
+    }
     Ok(())
 }
 
@@ -105,6 +128,35 @@ fn datagrams_in_turn(world: &mut World, family: Family) -> Result<()> {
         ensure!(told.peer == *dst, "asked {dst}, {} answered", told.peer);
     }
     Ok(())
+}
+
+/// A socket leaves its endpoint when that no longer serves.
+fn datagrams_follow(world: &mut World, family: Family) -> Result<()> {
+    let (node, dst) = (world.lab.node(1), CHANGING.cluster(family).to_string());
+    let serve_by = |name| CHANGING.write_slices(&world.lab, &world.manifests, &[name]);
+    serve_by("web-1")?;
+    wait_until_only(world, &CHANGING, family, &["web-1"])?;
+    let arguments = ["ask", "datagram", "--rounds", "300", "--pause", "10", &dst];
+    let told = thread::scope(|scope| {
+        let asking = scope.spawn(|| node.lab_tool(node.netns(), &arguments));
+        wait_for_more(node, "socket_sent", 20)?;
+        serve_by("web-3")?;
+        asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    CHANGING.write_slices(&world.lab, &world.manifests, CHANGING.endpoints)?;
+    let told: Vec<Told> = serde_json::from_str(&told)?;
+    let names: Vec<_> = told.iter().map(|told| &*told.name).collect();
+    let changes = names.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let ends = (names.first(), names.last());
+    ensure!(ends == (Some(&"web-1"), Some(&"web-3")) && changes == 1, "answered: {names:?}");
+    Ok(())
+}
+
+/// Waits until an outcome was counted `number` times more.
+fn wait_for_more(node: &Node, outcome: &str, number: u64) -> Result<()> {
+    let before = node.outcome(outcome)?;
+    let more = || node.outcome(outcome).is_ok_and(|now| now >= before + number).then_some(());
+    wait_for(&format!("{number} more of {outcome}"), SOON, more)
 }
 
 fn refused(world: &mut World, family: Family) -> Result<()> {
@@ -167,7 +219,7 @@ fn flows_of(node: &Node, service: Service, family: Family) -> Result<[u64; 2]> {
 fn pods_by_packets(world: &mut World, family: Family) -> Result<()> {
     let [connected, opened] = pod_asks(world, family)?;
     ensure!((connected, opened) == (0, 3), "{connected} sockets and {opened} flows of a pod");
-    Ok(())
+    no_node_port_on_pods_localhost(world, family)
 }
 
 /// How often a pod's three questions were translated at its sockets, and how many flows its packets
@@ -196,11 +248,32 @@ fn without_agent(world: &mut World, family: Family) -> Result<()> {
     asks(world.lab.node(1), FAR.cluster(family), FAR).context("with the next agent")
 }
 
+/// The programs of the next agent take their places while connections are made.
+fn agents_change(world: &mut World, family: Family) -> Result<()> {
+    let (old, dst) = (world.agents.remove(0), WEB.cluster(family).to_string());
+    let (world_now, node) = (&*world, world.lab.node(1));
+    let arguments = ["http", &dst, "-n", "6000", "--rate", "1000"];
+    let (next, report) = thread::scope(|scope| {
+        let asking = scope.spawn(|| node.lab_tool(node.netns(), &arguments));
+        wait_for_more(node, "socket_connected", 100)?;
+        old.terminate()?;
+        let next = world_now.start_agent(1)?;
+        let report = asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        anyhow::Ok((next, report))
+    })?;
+    world.agents.insert(0, next);
+    let report: serde_json::Value = serde_json::from_str(&report?)?;
+    let (answered, errors) = (&report["answered"], &report["errors"]);
+    ensure!(answered == 6_000, "{answered} of 6,000 requests answered; errors: {errors}");
+    Ok(())
+}
+
 fn modes(world: &mut World) -> Result<()> {
     world.restart_agent(1, &["--socket-hooks", "all"])?;
     for family in Family::BOTH {
         let [translated, opened] = pod_asks(world, family).context("mode all")?;
         ensure!((translated, opened) == (3, 0), "mode all: {translated} sockets, {opened} flows");
+        no_node_port_on_pods_localhost(world, family).context("mode all")?;
         asks(world.lab.node(1), FAR.cluster(family), FAR).context("mode all")?;
     }
     world.restart_agent(1, &["--socket-hooks", "off"])?;

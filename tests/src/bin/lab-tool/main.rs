@@ -1,6 +1,6 @@
 //! The lab's programs: what pods run, and clients to play with by hand.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +38,12 @@ enum Command {
         /// How to ask.
         #[arg(value_enum)]
         how: How,
+        /// Ask all of them this many times.
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Milliseconds before each question.
+        #[arg(long, default_value_t = 0)]
+        pause: u64,
         /// Addresses with ports, one after the other.
         #[arg(required = true)]
         to: Vec<SocketAddr>,
@@ -67,8 +73,9 @@ fn main() -> Result<()> {
         Command::Serve { name, listen } => block_on(server::serve(name, &listen)),
         Command::Http(target) => report(&target, false),
         Command::Udp(target) => report(&target, true),
-        Command::Ask { how, to } => {
-            println!("{}", serde_json::to_string(&peer::ask(how, &to)?)?);
+        Command::Ask { how, rounds, pause, to } => {
+            let told = peer::ask(how, &to.repeat(rounds), Duration::from_millis(pause))?;
+            println!("{}", serde_json::to_string(&told)?);
             Ok(())
         }
     }
