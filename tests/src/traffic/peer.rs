@@ -1,6 +1,7 @@
 //! What a process learns of its peer: whom its sockets say that they talk to.
 
 use std::{
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     thread,
     time::Duration,
@@ -42,7 +43,7 @@ impl How {
 pub struct Told {
     /// The server's name.
     pub name: String,
-    /// The peer by the socket's own word: getpeername(2), or recvfrom(2) where it has none.
+    /// The peer by the socket's own word: getpeername(2) and, of datagrams, recvfrom(2).
     pub peer: SocketAddr,
     /// The client as an HTTP server sees it.
     pub client: Option<SocketAddr>,
@@ -75,14 +76,27 @@ async fn tcp(dst: SocketAddr) -> Result<Told> {
 }
 
 fn udp(dst: SocketAddr) -> Result<Told> {
-    let mut client = udp::Client::new(dst, None)?;
-    Ok(Told { name: client.ask(udp::SMALLEST)?, peer: client.peer()?, client: None })
+    let socket = bind(dst)?;
+    socket.connect(dst).context("UDP connect")?;
+    let peer = socket.peer_addr().context("peer's address")?;
+    let send = |question: &[u8]| socket.send(question);
+    let told = exchange(&socket, send, 1)?;
+    ensure!(told.peer == peer, "connected to {peer}, {} answered", told.peer);
+    Ok(told)
 }
 
 fn datagram(socket: &UdpSocket, dst: SocketAddr, number: u64) -> Result<Told> {
+    exchange(socket, |question| socket.send_to(question, dst), number)
+}
+
+/// Sends a question and receives its answer, with the address that it came from.
+fn exchange(
+    socket: &UdpSocket,
+    send: impl Fn(&[u8]) -> io::Result<usize>,
+    number: u64,
+) -> Result<Told> {
     let mut buffer = [0; 2_048];
-    let question = udp::question(number, udp::SMALLEST);
-    socket.send_to(&question, dst).context("UDP send")?;
+    send(&udp::question(number, udp::SMALLEST)).context("UDP send")?;
     let (length, peer) = socket.recv_from(&mut buffer).context("UDP answer")?;
     let (answered, name) = udp::check(&buffer[..length])?;
     ensure!(answered == number, "an answer to question {answered}");

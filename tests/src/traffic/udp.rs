@@ -53,14 +53,6 @@ impl Client {
         self.socket.local_addr().context("own address")
     }
 
-    /// The address that the socket is connected to, by its own word.
-    ///
-    /// # Errors
-    /// The socket is gone.
-    pub fn peer(&self) -> Result<SocketAddr> {
-        self.socket.peer_addr().context("peer's address")
-    }
-
     /// Sends a question of `size` bytes (at least [`SMALLEST`]); its number.
     ///
     /// # Errors

@@ -185,17 +185,21 @@ fn counted(world: &mut World, family: Family) -> Result<()> {
     };
     let names = ["socket_connected", "socket_sent", "socket_received", "socket_peer_named"];
     let (before, flows) = (count(names)?, flows_of(node, FAR, family)?);
+    let opened_by_packets =
+        || -> Result<u64> { world.lab.nodes.iter().map(|node| node.outcome("flow_opened")).sum() };
+    let opened_before = opened_by_packets()?;
     let targets = [FAR.cluster(family); ASKED as usize];
     for how in How::ALL {
         node.ask(how, &targets)?;
     }
     let after = count(names)?;
     let grown: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
-    ensure!(grown == [2 * ASKED, ASKED, ASKED, 2 * ASKED], "{names:?} counted {grown:?}");
+    ensure!(grown == [2 * ASKED, ASKED, 2 * ASKED, 2 * ASKED], "{names:?} counted {grown:?}");
     // A connection each, and one flow of the socket that has none.
     let [tcp, udp] = flows_of(node, FAR, family)?;
     let opened = [tcp - flows[0], udp - flows[1]];
     ensure!(opened == [ASKED, ASKED + 1], "flows of TCP and UDP counted: {opened:?}");
+    ensure!(opened_by_packets()? == opened_before, "the packets' hooks have opened flows");
     Ok(())
 }
 
