@@ -3,7 +3,6 @@
 
 use std::{
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +15,7 @@ use tracing::{info, warn};
 use super::cgroup_root::{cgroup_root, check_cgroup, is_machines};
 use crate::{
     loader::{Loaded, program},
-    pins::Pins,
+    pins::{Pins, unpin},
 };
 
 /// Whose sockets are served.
@@ -95,11 +94,9 @@ fn attach(loaded: &mut Loaded, links: &Path, root: &Path) -> Result<()> {
 /// which may be another one. Until the old link goes, calls meet both programs: the second finds
 /// nothing to do, since the first has named a backend or a frontend already.
 fn replace(program: &mut CgroupSockAddr, cgroup: &File, pin: &Path) -> Result<()> {
-    let mut next = pin.as_os_str().to_owned();
-    next.push("-next");
-    let next = PathBuf::from(next);
+    let next = next(pin);
     // Of an agent that was stopped right here.
-    remove(&next)?;
+    unpin(&next)?;
     // With a link, programs of others may always be there as well.
     let id = program.attach(cgroup, CgroupAttachMode::Single)?;
     let link: FdLink = program.take_link(id)?.try_into()?;
@@ -109,18 +106,19 @@ fn replace(program: &mut CgroupSockAddr, cgroup: &File, pin: &Path) -> Result<()
 
 /// Takes the hooks away: those that ask first.
 fn detach(links: &Path) -> Result<()> {
-    program::ASKING.iter().chain(program::ANSWERING).try_for_each(|name| remove(&pin(links, name)))
+    program::ASKING.iter().chain(program::ANSWERING).try_for_each(|name| {
+        let pin = pin(links, name);
+        unpin(&pin).and_then(|()| unpin(&next(&pin)))
+    })
+}
+
+/// Where a link is pinned before it takes the place of another.
+fn next(pin: &Path) -> PathBuf {
+    let mut path = pin.as_os_str().to_owned();
+    path.push("-next");
+    path.into()
 }
 
 fn pin(links: &Path, program: &str) -> PathBuf {
     links.join(format!("socket-{program}"))
-}
-
-fn remove(pin: &Path) -> Result<()> {
-    match fs::remove_file(pin) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", pin.display()))
-        }
-        _ => Ok(()),
-    }
 }

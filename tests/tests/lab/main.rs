@@ -7,6 +7,7 @@
 mod bare;
 mod client;
 mod host;
+mod host_modes;
 mod life;
 mod load;
 mod objects;
@@ -30,6 +31,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     bare::SCENARIOS,
     reach::SCENARIOS,
     host::SCENARIOS,
+    host_modes::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,
