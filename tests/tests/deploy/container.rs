@@ -20,6 +20,7 @@ use svclb_tests::{
         block_on,
         http::{self, Connection},
         load::Load,
+        peer::How,
         udp,
     },
 };
@@ -159,7 +160,8 @@ fn is_served(lab: &Lab, family: Family, agent: &mut Process) -> Result<()> {
     let report = pod.run(|| Load::http(inside, 200).run())?;
     report.must_be_clean()?;
     ensure!(report.by_pod.len() == 2, "not every pod answers: {:?}", report.by_pod);
-    Ok(())
+    // The node's own processes, by the control groups that the container has been given.
+    How::ALL.iter().try_for_each(|how| lab.node(1).ask(*how, &[inside]).map(drop))
 }
 
 /// What a kubelet asks gets the answer that all is well.
