@@ -42,6 +42,11 @@ pub mod frontend_flags {
     /// Reached from outside the cluster: clients of a backend on another node are masqueraded, so
     /// that the reply comes back through this node.
     pub const EXTERNAL: u32 = 0x01;
+    /// Only the service's local set serves here; with [`EXTERNAL`], only clients that are neither
+    /// pods of this node nor the node itself are held to that.
+    pub const LOCAL: u32 = 0x02;
+    /// Only clients in the service's ranges of `sources4`/`sources6` may ask here.
+    pub const GUARDED: u32 = 0x04;
 }
 
 /// Which service answers at a frontend. Value of `frontends4`/`frontends6`.
@@ -64,19 +69,28 @@ pub enum Algorithm {
 
 /// A service port of one family. Value of `services`, by service id.
 ///
-/// All of a service's frontends lead here, so one update switches them all to a new range.
+/// All of a service's frontends lead here, so one update switches them all to a new range: that of
+/// the endpoints that serve the whole cluster, and that of those that serve where a traffic policy
+/// says `Local`, as long as a frontend has that.
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Service {
-    /// Where the service's range of `slots` begins.
+    /// Where the cluster set's range of `slots` begins.
     pub first_slot: u32,
     /// How many slots it has; 0 when no endpoint serves.
     pub slots: u32,
+    /// Where the local set's range begins.
+    pub first_local: u32,
+    /// How many slots it has; 0 when no endpoint on this node serves, or no frontend asks for them.
+    pub local_slots: u32,
     /// One of [`Algorithm`].
     pub algorithm: u32,
-    /// No bit is defined yet; zero.
-    pub flags: u32,
+    /// For how many seconds after its last new flow a client stays with its endpoint; 0: each flow
+    /// is chosen for anew.
+    pub affinity: u32,
 }
+
+const _: () = assert!(size_of::<Service>() == 24);
 
 /// One place in a service's range. Value of `slots`.
 #[repr(C)]
@@ -94,7 +108,58 @@ pub mod backend_flags {
     pub const SERVING: u8 = 0x01;
     /// The endpoint is on this node, so its replies pass this node without masquerade.
     pub const LOCAL: u8 = 0x02;
+    /// The endpoint is in the local set alone: no flow of the cluster set goes here.
+    pub const LOCAL_ONLY: u8 = 0x04;
 }
+
+/// Addresses of clients, as many leading bits as the prefix says. Key of `sources4`/`sources6`,
+/// behind the prefix's length.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source<A> {
+    /// The service that they may ask, or [`Source::PODS`].
+    pub service: u32,
+    /// The address.
+    pub address: A,
+}
+
+impl<A: Address> Source<A> {
+    /// In place of a service id: pods of this node.
+    pub const PODS: u32 = 0;
+    /// Bits of the service id, which are always part of the prefix.
+    pub const SERVICE_BITS: u32 = 32;
+    /// Bits of a whole key.
+    pub const BITS: u32 = Self::SERVICE_BITS + 8 * size_of::<A>() as u32;
+}
+
+const _: () = assert!(size_of::<Source<V4>>() == 8 && size_of::<Source<V6>>() == 20);
+
+/// A client of a service with session affinity. Key of `affinity4`/`affinity6`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AffinityKey<A> {
+    /// Service id: a port's, so that its frontends share what is remembered.
+    pub service: u32,
+    /// The client's address; for processes of the node, the one that masquerading takes.
+    pub client: A,
+}
+
+const _: () = assert!(size_of::<AffinityKey<V4>>() == 8 && size_of::<AffinityKey<V6>>() == 20);
+
+/// Where a client stays. Value of `affinity4`/`affinity6`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Affinity {
+    /// Its last new flow: `CLOCK_MONOTONIC` nanoseconds.
+    pub last_ns: u64,
+    /// Backend id.
+    pub backend: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+const _: () = assert!(size_of::<Affinity>() == 16);
+plain_data!(Source<V4>, Source<V6>, AffinityKey<V4>, AffinityKey<V6>, Affinity);
 
 /// One endpoint of one service. Value of `backends4`/`backends6`, by backend id.
 ///

@@ -23,6 +23,10 @@ pub mod size {
     /// What is remembered of sockets, per family: an entry for a connection, two for each service
     /// that an unconnected socket talks to.
     pub const SOCKETS: u32 = 65_536;
+    /// Clients that session affinity remembers, per family: each once for each service port.
+    pub const AFFINITY: u32 = 65_536;
+    /// Ranges of clients, per family: pods of this node, and source ranges of service ports.
+    pub const SOURCES: u32 = 65_536;
     /// Addresses of the node, per family.
     pub const NODE_ADDRESSES: u32 = 4_096;
     /// Devices of the node.
@@ -47,6 +51,8 @@ pub mod map {
         "node_addrs4",
         "node_addrs6",
         "devices",
+        "sources4",
+        "sources6",
         "addr_filter",
         "flows4",
         "flows6",
@@ -56,6 +62,8 @@ pub mod map {
         "direct6",
         "sockets4",
         "sockets6",
+        "affinity4",
+        "affinity6",
         "cursor",
         "masq_cursor",
         "svc_stats",

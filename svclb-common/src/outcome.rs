@@ -124,6 +124,11 @@ outcomes! {
     SocketRefused = "socket_refused", Refused;
     /// No room to remember a socket's frontend: its owner sees the backend.
     SocketUnrecorded = "socket_unrecorded", Note;
+
+    /// The service has no endpoint on this node, and its traffic policy admits no other.
+    NoLocalEndpoint = "no_local_endpoint", Dropped;
+    /// The client is outside the source ranges of a load balancer's address.
+    SourceRange = "source_range", Dropped;
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     maps::Tables,
     packet::{Packet, Step, Stop},
     raw::Skb,
-    service::{self, NONE},
+    service::{self, NONE, Set},
 };
 
 /// Where a new flow goes.
@@ -78,7 +78,8 @@ pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
     if facts.flags & flags::DIRECT != 0 {
         return true;
     }
-    service::serves(facts.service, facts.backend_id, &to.dst, to.dport)
+    let set = Set::of_flow(facts.flags);
+    service::serves(facts.service, facts.backend_id, set, &to.dst, to.dport)
 }
 
 /// The frontend that a packet asks, at its address or at every address of the node, or [`NONE`].
@@ -105,8 +106,14 @@ fn is_answer<A: Tables>(tuple: &Tuple<A>, opens: bool) -> bool {
 #[inline(always)]
 pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A>> {
     let tuple = &packet.tuple;
-    let own = maps::concern(&tuple.src).frontend && maps::concern(&tuple.dst).backend;
-    if !own || !opens(packet) {
+    if !opens(packet) {
+        return Err(Stop::NotOurs);
+    }
+    let to = maps::concern(&tuple.dst);
+    if to.frontend {
+        forbidden(tuple)?;
+    }
+    if !maps::concern(&tuple.src).frontend || !to.backend {
         return Err(Stop::NotOurs);
     }
     let answer = desk::answer(tuple).ok_or(Stop::NotOurs)?;
@@ -116,6 +123,24 @@ pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A
     }
     note_direct(tuple);
     Err(Stop::NotOurs)
+}
+
+/// Stops what the node's own processes send to a frontend, because their sockets were not given a
+/// backend, and that policies forbid. (Of the others' packets, ingress has left none.)
+#[inline(never)]
+fn forbidden<A: Tables>(tuple: &Tuple<A>) -> Step<()> {
+    let frontend = service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || false);
+    if frontend.service == NONE.service {
+        return Ok(());
+    }
+    if !service::admits(frontend, &tuple.src) {
+        return Err(Outcome::SourceRange.into());
+    }
+    let set = service::set_for(frontend, || true);
+    if set == Set::LOCAL && !service::has_local(frontend.service) {
+        return Err(service::why_none(frontend.service, set).into());
+    }
+    Ok(())
 }
 
 /// Whether a packet may be the first of its connection.
@@ -135,18 +160,26 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
 
 #[inline(always)]
 fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> {
+    if !service::admits(frontend, &tuple.src) {
+        return Err(Outcome::SourceRange.into());
+    }
+    let set = service::set_for(frontend, || service::is_pod(&tuple.src));
     let hash = hash::flow(config::hash_seed(), tuple);
-    let (backend_id, backend) =
-        service::choose::<A>(frontend.service, hash).ok_or(Outcome::NoEndpoint)?;
+    let backend_id = service::choose::<A>(frontend.service, set, hash, &tuple.src);
+    let backend = if backend_id == 0 { None } else { A::backend(backend_id) };
+    let backend = backend.ok_or_else(|| service::why_none(frontend.service, set))?;
     // The answer must come back through this node: a hairpin's would not leave the pod, and a
-    // remote endpoint would answer an outside client directly.
+    // remote endpoint would answer an outside client directly. (Under the policy `Local`, only pods
+    // of this node are given a remote one, and answers to them come here.)
     let remote = backend.flags & backend_flags::LOCAL == 0;
-    let external = frontend.flags & frontend_flags::EXTERNAL != 0;
-    let masquerade = backend.address == tuple.src || (external && remote);
+    let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
+    let masquerade =
+        backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
+    let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
     Ok(Target {
         backend: backend.address,
         port: backend.port,
-        flags: if masquerade { flags::MASQUERADE } else { 0 },
+        flags: local_set | if masquerade { flags::MASQUERADE } else { 0 },
         service: frontend.service,
         backend_id,
     })

@@ -23,7 +23,8 @@ impl Hook for Egress {
 
     #[inline(always)]
     fn concerns<A: Network>(src: &A, dst: &A) -> bool {
-        maps::concern(src).backend || maps::concern(dst).backend
+        let to = maps::concern(dst);
+        maps::concern(src).backend || to.backend || to.frontend
     }
 
     #[inline(always)]

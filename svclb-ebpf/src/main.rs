@@ -9,6 +9,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod affinity;
 mod bridge;
 mod config;
 mod decide;

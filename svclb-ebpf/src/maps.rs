@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
     macros::btf_map,
 };
 use svclb_common::{
@@ -11,7 +11,9 @@ use svclb_common::{
     event::Event,
     filter::{self, Interest},
     flow::Flow,
-    frontend::{Backend, Device, Frontend, FrontendKey, Service, Slot},
+    frontend::{
+        Affinity, AffinityKey, Backend, Device, Frontend, FrontendKey, Service, Slot, Source,
+    },
     layout::size,
     names::Owner,
     outcome::Outcome,
@@ -59,6 +61,12 @@ static NODE_ADDRS6: HashMap<V6, u32, { size::NODE_ADDRESSES as usize }, ON_DEMAN
 /// Devices by interface index; index 0 is the node itself.
 #[btf_map(name = "devices")]
 static DEVICES: HashMap<u32, Device, { size::DEVICES as usize }, ON_DEMAND> = HashMap::new();
+/// Ranges of clients: pods of this node, and who may ask a load balancer's address.
+#[btf_map(name = "sources4")]
+static SOURCES4: LpmTrie<Source<V4>, u32, { size::SOURCES as usize }> = LpmTrie::new();
+/// The same for IPv6.
+#[btf_map(name = "sources6")]
+static SOURCES6: LpmTrie<Source<V6>, u32, { size::SOURCES as usize }> = LpmTrie::new();
 /// The bitmap of addresses that may concern svclb.
 #[btf_map(name = "addr_filter")]
 static ADDR_FILTER: Array<u64, { filter::WORDS as usize }> = Array::new();
@@ -90,6 +98,14 @@ static SOCKETS4: LruHashMap<SocketKey<V4>, SocketPeer<V4>, { size::SOCKETS as us
 /// The same for IPv6.
 #[btf_map(name = "sockets6")]
 static SOCKETS6: LruHashMap<SocketKey<V6>, SocketPeer<V6>, { size::SOCKETS as usize }> =
+    LruHashMap::new();
+/// Where clients of services with session affinity stay.
+#[btf_map(name = "affinity4")]
+static AFFINITY4: LruHashMap<AffinityKey<V4>, Affinity, { size::AFFINITY as usize }> =
+    LruHashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "affinity6")]
+static AFFINITY6: LruHashMap<AffinityKey<V6>, Affinity, { size::AFFINITY as usize }> =
     LruHashMap::new();
 /// Where the next search for a flow record begins: IPv4, IPv6.
 #[btf_map(name = "cursor")]
@@ -140,6 +156,12 @@ pub trait Tables: Address {
     fn backend(id: u32) -> Option<&'static Backend<Self>>;
     /// Whether this is an address of the node.
     fn is_node_address(address: &Self) -> bool;
+    /// Whether the client is in one of the ranges of [`Source::service`].
+    fn is_source(source: Source<Self>) -> bool;
+    /// Where a client stays.
+    fn affinity(key: &AffinityKey<Self>) -> Option<Affinity>;
+    /// Remembers it: `flags` as the kernel's updates take them; false if that was not done.
+    fn set_affinity(key: &AffinityKey<Self>, affinity: &Affinity, flags: u64) -> bool;
     /// Whether a direct connection to a backend was seen at this tuple.
     fn is_direct(between: &Tuple<Self>) -> bool;
     /// Remembers a direct connection to a backend.
@@ -158,7 +180,8 @@ pub trait Tables: Address {
 
 macro_rules! tables {
     ($family:ty, $index:literal, $flows:ident, $tuples:ident, $frontends:ident, $backends:ident,
-     $node_addrs:ident, $direct:ident, $sockets:ident, $masq:ident, $desk:ident) => {
+     $node_addrs:ident, $sources:ident, $affinity:ident, $direct:ident, $sockets:ident, $masq:ident,
+     $desk:ident) => {
         impl Tables for $family {
             const INDEX: u32 = $index;
 
@@ -199,6 +222,23 @@ macro_rules! tables {
             #[inline(always)]
             fn is_node_address(address: &Self) -> bool {
                 $node_addrs.get_ptr(address).is_some()
+            }
+
+            #[inline(always)]
+            fn is_source(source: Source<Self>) -> bool {
+                $sources.get(&Key::new(Source::<Self>::BITS, source)).is_some()
+            }
+
+            #[inline(always)]
+            fn affinity(key: &AffinityKey<Self>) -> Option<Affinity> {
+                // SAFETY: the entry is copied at once. Should it be another client's by then, this
+                // one is balanced like it once, to an endpoint that is checked.
+                unsafe { $affinity.get(key).copied() }
+            }
+
+            #[inline(always)]
+            fn set_affinity(key: &AffinityKey<Self>, affinity: &Affinity, flags: u64) -> bool {
+                $affinity.insert(key, affinity, flags).is_ok()
             }
 
             #[inline(always)]
@@ -251,6 +291,8 @@ tables!(
     FRONTENDS4,
     BACKENDS4,
     NODE_ADDRS4,
+    SOURCES4,
+    AFFINITY4,
     DIRECT4,
     SOCKETS4,
     masq4,
@@ -264,6 +306,8 @@ tables!(
     FRONTENDS6,
     BACKENDS6,
     NODE_ADDRS6,
+    SOURCES6,
+    AFFINITY6,
     DIRECT6,
     SOCKETS6,
     masq6,

@@ -57,6 +57,8 @@ pub mod flags {
     /// process of the node), given another source port at egress because a service's flow waits
     /// for the answers to its own.
     pub const OWN: u8 = 0x10;
+    /// The endpoint was chosen from the local set.
+    pub const LOCAL_SET: u8 = 0x20;
 }
 
 /// What a flow record knows besides its addresses. The same for both families.

@@ -2,7 +2,7 @@
 
 use svclb_common::{
     address::Address,
-    frontend::{Backend, Frontend, FrontendKey},
+    frontend::{Backend, Frontend, FrontendKey, frontend_flags},
     hash,
     outcome::Outcome,
     socket::{SocketKey, SocketPeer},
@@ -15,7 +15,7 @@ use crate::{
     maps::{self, Tables},
     raw::{self, Socket},
     report,
-    service::{self, NONE},
+    service::{self, NONE, Set},
 };
 
 /// A process connects a socket: decided once, remembered to name the peer.
@@ -30,8 +30,11 @@ impl Call for Connect {
             asked.forget_answering();
             return PROCEED;
         }
-        let Some((id, backend)) = service::choose(frontend.service, raw::random()) else {
-            return asked.refuse(socket);
+        if asked.is_left_to_packets(socket, frontend) {
+            return PROCEED;
+        }
+        let Some((id, backend)) = asked.choose(frontend, raw::random()) else {
+            return asked.reject(socket, frontend);
         };
         let kept = asked.remember_answering(frontend, id, backend);
         report::opened_at_socket(frontend.service, id);
@@ -55,9 +58,12 @@ impl Call for Send {
             }
             return PROCEED;
         }
+        if asked.is_left_to_packets(socket, frontend) {
+            return PROCEED;
+        }
         let known = asked.backend(frontend);
-        let chosen = if known.is_some() { known } else { asked.choose(frontend) };
-        let Some((id, backend)) = chosen else { return asked.refuse(socket) };
+        let chosen = if known.is_some() { known } else { asked.choose(frontend, asked.hash()) };
+        let Some((id, backend)) = chosen else { return asked.reject(socket, frontend) };
         let mut kept = asked.remember_answering(frontend, id, backend);
         if known.is_none() {
             kept &= asked.remember_backend(frontend, id, backend);
@@ -105,17 +111,39 @@ impl<A: Tables> Asked<A> {
     fn backend(&self, frontend: Frontend) -> Option<(u32, &'static Backend<A>)> {
         let known = A::socket_peer(&self.asked_key())?;
         let id = known.backend;
-        if !service::serves(frontend.service, id, &known.address, known.port) {
+        let set = set_for(frontend);
+        if !service::serves(frontend.service, id, set, &known.address, known.port) {
             return None;
         }
         A::backend(id).map(|backend| (id, backend))
     }
 
-    /// The same choice again, should the socket be forgotten.
+    /// Whether the packets' hooks decide: they know the client's address, which is not known here.
+    /// Pods pass them; of the node's own packets, egress lets none pass that must not.
     #[inline(always)]
-    fn choose(&self, frontend: Frontend) -> Option<(u32, &'static Backend<A>)> {
-        let hash = hash::socket(config::hash_seed(), self.cookie, &self.address, self.port);
-        service::choose(frontend.service, hash)
+    fn is_left_to_packets(&self, socket: &Socket, frontend: Frontend) -> bool {
+        let guarded = frontend.flags & frontend_flags::GUARDED != 0;
+        if is_of_node(socket) {
+            return guarded && !service::admits(frontend, &node_address::<A>());
+        }
+        guarded || service::has_affinity(frontend.service)
+    }
+
+    /// The backend that serves the socket.
+    #[inline(always)]
+    fn choose(&self, frontend: Frontend, hash: u32) -> Option<(u32, &'static Backend<A>)> {
+        let client = node_address::<A>();
+        let id = service::choose(frontend.service, set_for(frontend), hash, &client);
+        if id == 0 {
+            return None;
+        }
+        A::backend(id).map(|backend| (id, backend))
+    }
+
+    /// Leads to the same choice again, should the socket be forgotten.
+    #[inline(always)]
+    fn hash(&self) -> u32 {
+        hash::socket(config::hash_seed(), self.cookie, &self.address, self.port)
     }
 
     /// Remembers where the next datagrams go; false if there is no room.
@@ -164,6 +192,16 @@ impl<A: Tables> Asked<A> {
         PROCEED
     }
 
+    /// The verdict where nobody serves.
+    #[inline(always)]
+    fn reject(&self, socket: &mut Socket, frontend: Frontend) -> i32 {
+        match service::why_none(frontend.service, set_for(frontend)) {
+            // The caller tries again, into the void: what it sends is dropped at egress.
+            Outcome::NoLocalEndpoint => PROCEED,
+            _ => self.refuse(socket),
+        }
+    }
+
     /// The verdict on a service without an endpoint: the caller knows at once.
     #[inline(always)]
     fn refuse(&self, socket: &mut Socket) -> i32 {
@@ -177,6 +215,18 @@ impl<A: Tables> Asked<A> {
     fn asked_key(&self) -> SocketKey<A> {
         SocketKey::asked(self.cookie, self.address, self.port)
     }
+}
+
+/// The set that serves sockets: they are the node's or its pods'.
+#[inline(always)]
+fn set_for(frontend: Frontend) -> Set {
+    service::set_for(frontend, || true)
+}
+
+/// The address that stands for the node's own processes.
+#[inline(always)]
+fn node_address<A: Tables>() -> A {
+    maps::device(0).map_or(A::ANY, |node| A::masquerade_address(&node))
 }
 
 #[inline(always)]

@@ -82,9 +82,11 @@ pub struct DesiredFrontend {
 }
 
 impl DesiredFrontend {
-    /// Bits of [`frontend_flags`].
-    pub fn flags(&self) -> u32 {
-        if self.kind.is_external() { frontend_flags::EXTERNAL } else { 0 }
+    /// Bits of [`frontend_flags`], but for what depends on the service's source ranges.
+    pub(super) fn flags(&self) -> u32 {
+        let external = if self.kind.is_external() { frontend_flags::EXTERNAL } else { 0 };
+        let local = if self.policy == TrafficPolicy::Local { frontend_flags::LOCAL } else { 0 };
+        external | local
     }
 }
 

@@ -8,14 +8,14 @@ pub mod sources;
 pub mod verdict;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use ipnet::IpNet;
-use svclb_common::frontend::backend_flags;
+use svclb_common::frontend::{backend_flags, frontend_flags};
 
 pub use asked::{Asked, Destination, asked};
 pub use choice::{Choice, Judged, Reason, Topology};
@@ -56,6 +56,8 @@ pub struct DesiredPort {
     pub frontends: Vec<DesiredFrontend>,
     /// Who may ask its load balancers' addresses; everybody if empty.
     pub source_ranges: Vec<IpNet>,
+    /// The same, with the addresses that may ask themselves on this node: what the maps hold.
+    pub admitted: BTreeSet<IpNet>,
     /// How long a client stays with its endpoint; `None`: each flow is chosen for anew.
     pub affinity: Option<Duration>,
     /// All endpoints, each with the reason why it serves or does not.
@@ -85,13 +87,42 @@ impl DesiredPort {
         }
     }
 
-    /// The endpoints of the cluster set, each address once, in order.
+    /// Bits of [`frontend_flags`] of one of its frontends.
+    pub fn flags(&self, frontend: &DesiredFrontend) -> u32 {
+        let guarded = if self.guard(frontend).is_some() { frontend_flags::GUARDED } else { 0 };
+        frontend.flags() | guarded
+    }
+
+    /// The endpoints of the set that a policy allows, each address once, in order. Where no frontend
+    /// has the policy `Local`, nobody needs the local set: it is empty.
+    pub fn set(&self, policy: TrafficPolicy) -> impl Iterator<Item = SocketAddr> {
+        let needed = policy == TrafficPolicy::Cluster || self.needs_local();
+        self.choice.set(policy).filter(move |_| needed).map(|judged| judged.address)
+    }
+
+    /// The endpoints of both sets, each address once, in order.
     pub fn backends(&self) -> impl Iterator<Item = DesiredBackend> {
-        self.choice.set(TrafficPolicy::Cluster).map(|judged| {
+        let needs_local = self.needs_local();
+        self.choice.endpoints.iter().filter_map(move |judged| {
+            let only = match (judged.cluster.serves(), needs_local && judged.local.serves()) {
+                (true, _) => 0,
+                (false, true) => backend_flags::LOCAL_ONLY,
+                (false, false) => return None,
+            };
             let local = if judged.is_local { backend_flags::LOCAL } else { 0 };
-            let flags = backend_flags::SERVING | local;
-            DesiredBackend { address: judged.address, flags, weight: 1 }
+            let flags = backend_flags::SERVING | local | only;
+            Some(DesiredBackend { address: judged.address, flags, weight: 1 })
         })
+    }
+
+    /// The value of `services` for how long clients stay, in seconds; 0 if they do not.
+    pub fn affinity_seconds(&self) -> u32 {
+        let seconds = self.affinity.map_or(0, |affinity| affinity.as_secs());
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    fn needs_local(&self) -> bool {
+        self.frontends.iter().any(|frontend| frontend.policy == TrafficPolicy::Local)
     }
 }
 
@@ -106,7 +137,8 @@ pub fn desired<'a>(
         owner: owner(key, port, family),
         port: port.port,
         frontends: frontends::of(service, port, family),
-        source_ranges: source_ranges(service, family),
+        source_ranges: sources::of(service, family).collect(),
+        admitted: sources::admitted(service, family, node),
         affinity: service.affinity,
         choice: choice::choose(slices.clone(), port, family, node),
     };
@@ -122,9 +154,4 @@ fn owner(key: &ObjectKey, port: &Port, family: Family) -> ServicePort {
         protocol: port.protocol,
         family,
     }
-}
-
-fn source_ranges(service: &Service, family: Family) -> Vec<IpNet> {
-    let of_family = |range: &&IpNet| Family::of(range.network()) == family;
-    service.source_ranges.iter().filter(of_family).copied().collect()
 }

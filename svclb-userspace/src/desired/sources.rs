@@ -1,10 +1,11 @@
 //! Who may ask a load balancer's address.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
 use super::NodeContext;
+use crate::{plan::operation::Family, snapshot::Service};
 
 /// Whether `client` may ask the load balancer's address `asked`, if `ranges` are its Service's
 /// source ranges of that family. Without ranges, everybody may.
@@ -14,6 +15,23 @@ use super::NodeContext;
 pub fn admits(ranges: &[IpNet], asked: IpAddr, client: IpAddr, node: &NodeContext) -> bool {
     let listed = |ip: &IpAddr| ranges.iter().any(|range| range.contains(ip));
     ranges.is_empty() || listed(&client) || client == asked && node.addresses.iter().any(listed)
+}
+
+/// The source ranges of a Service in one family.
+pub(super) fn of(service: &Service, family: Family) -> impl Iterator<Item = IpNet> {
+    let ranges = service.source_ranges.iter().copied();
+    ranges.filter(move |range| Family::of(range.network()) == family)
+}
+
+/// What [`admits`] says, as ranges that need no node: those of the Service, and its load balancers'
+/// addresses if they may ask themselves on this node.
+pub(super) fn admitted(service: &Service, family: Family, node: &NodeContext) -> BTreeSet<IpNet> {
+    let ranges: BTreeSet<_> = of(service, family).map(|range| range.trunc()).collect();
+    let listed = |ip: &IpAddr| ranges.iter().any(|range| range.contains(ip));
+    let own = service.load_balancer_ips.iter().filter(|ip| Family::of(**ip) == family);
+    let themselves = own.filter(|_| node.addresses.iter().any(listed)).copied().map(IpNet::from);
+    let themselves: Vec<_> = themselves.collect();
+    ranges.into_iter().chain(themselves).collect()
 }
 
 #[cfg(test)]

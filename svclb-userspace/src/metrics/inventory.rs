@@ -59,7 +59,8 @@ impl MapUse {
         let backends = |family| {
             kernel.backends.values().filter(|b| Family::of(b.address.ip()) == family).count()
         };
-        let slots = kernel.services.values().map(|service| service.slots as usize).sum();
+        let slots = kernel.services.values().map(|service| service.slots + service.local_slots);
+        let slots = slots.map(|slots| slots as usize).sum();
         [
             ("frontends4", frontends(Family::V4)),
             ("frontends6", frontends(Family::V6)),

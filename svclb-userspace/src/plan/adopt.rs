@@ -14,7 +14,7 @@ use super::{
     extend::watch_backend,
     ids::IdPool,
     kernel::KernelState,
-    ledger::{Entry, Held, Ledger, Limits},
+    ledger::{Entry, Held, Ledger, Limits, PODS},
     operation::{BackendEntry, Family, FrontendAddress, Operation, ServicePort},
     ranges::{Range, RangePool},
     release::Item,
@@ -32,6 +32,7 @@ impl Ledger {
         ledger.adopt_services(&owners, kernel);
         ledger.adopt_backends(limits, &owners, kernel, now);
         ledger.adopt_frontends(&owners, kernel);
+        ledger.adopt_sources(&owners, kernel);
         ledger
     }
 
@@ -109,6 +110,19 @@ impl Ledger {
         true
     }
 
+    fn adopt_sources(&mut self, owners: &HashMap<u32, &ServicePort>, kernel: &KernelState) {
+        self.pods = kernel.sources(PODS).collect();
+        for (&id, ranges) in kernel.sources.iter().filter(|(id, _)| **id != PODS) {
+            match owners.get(&id).and_then(|owner| self.entries.get_mut(*owner)) {
+                Some(entry) => entry.admitted.clone_from(ranges),
+                None => {
+                    let over = ranges.iter().map(|range| Operation::RemoveSource(id, *range));
+                    self.repairs.extend(over);
+                }
+            }
+        }
+    }
+
     fn adopt_frontends(&mut self, owners: &HashMap<u32, &ServicePort>, kernel: &KernelState) {
         for (&address, frontend) in &kernel.frontends {
             let owner = owners.get(&frontend.service).filter(|owner| belongs(address, owner));
@@ -136,11 +150,16 @@ fn belongs(address: FrontendAddress, owner: &ServicePort) -> bool {
 
 /// Enters the service's range. One that is not free stays unknown: the service gets another.
 fn adopt_range(ranges: &mut RangePool, entry: &mut Entry, service: &Service, kernel: &KernelState) {
-    let range = Range { first: service.first_slot, len: service.slots };
-    if range.len == 0 || !ranges.reserve(range) {
+    let Service { first_slot, slots, first_local, local_slots, .. } = *service;
+    let Some(len) = slots.checked_add(local_slots) else { return };
+    let range = Range { first: if slots == 0 { first_local } else { first_slot }, len };
+    // Both sets are one range; anything else is nobody's work.
+    let apart = local_slots != 0 && range.first.checked_add(slots) != Some(first_local);
+    if range.len == 0 || apart || !ranges.reserve(range) {
         return;
     }
     entry.range = range;
+    entry.cluster = slots as usize;
     entry.slots = kernel
         .slots(range.first, range.len)
         .map(|slot| if slot.service == entry.id { slot.backend } else { 0 })

@@ -15,7 +15,10 @@ use super::{
     release::Item,
     watches::Watches,
 };
-use crate::desired::{DesiredBackend, DesiredPort};
+use crate::{
+    desired::{DesiredBackend, DesiredPort},
+    snapshot::TrafficPolicy,
+};
 
 impl Ledger {
     /// Gives the service port what it lacks, and says what has to be written.
@@ -39,11 +42,12 @@ impl Ledger {
         entry.port = desired.port;
         entry.retired = None;
         let backends: Vec<_> = desired.backends().collect();
-        let ids: Vec<_> = backends.iter().filter_map(|b| self.hold(&mut entry, b)).collect();
-        short("backends", backends.len() - ids.len());
-        short("slots", self.lay_out(owner, &mut entry, ids, now));
+        let held = backends.iter().filter(|b| self.hold(&mut entry, b)).count();
+        short("backends", backends.len() - held);
+        short("slots", self.lay_out(desired, &mut entry, now));
+        entry.admitted.clone_from(&desired.admitted);
         for frontend in &desired.frontends {
-            self.open(&mut entry, frontend.address, frontend.flags());
+            self.open(&mut entry, frontend.address, desired.flags(frontend));
         }
         let operations = additions(desired, &entry, &backends, kernel);
         self.entries.insert(owner.clone(), entry);
@@ -54,33 +58,35 @@ impl Ledger {
         self.service_ids.take().map(|id| Entry::new(id, desired.port))
     }
 
-    /// The id of the backend: its own if it has one (a retired one comes back to life), else a new
-    /// one; `None` when there is none left.
-    fn hold(&mut self, entry: &mut Entry, backend: &DesiredBackend) -> Option<u32> {
+    /// Gives the backend an id: its own if it has one (a retired one comes back to life), else a
+    /// new one; false when there is none left.
+    fn hold(&mut self, entry: &mut Entry, backend: &DesiredBackend) -> bool {
         let DesiredBackend { address, flags, weight } = *backend;
         if let Some(held) = entry.backends.get_mut(&address) {
             *held = Held { id: held.id, flags, weight, retired: None };
-            return Some(held.id);
+            return true;
         }
-        let id = self.backend_ids.take()?;
+        let Some(id) = self.backend_ids.take() else { return false };
         entry.backends.insert(address, Held { id, flags, weight, retired: None });
         watch_backend(&mut self.watches, address);
-        Some(id)
+        true
     }
 
-    /// Puts the backends into a fresh range, unless they are in one already. Without room for that,
+    /// Puts both sets into a fresh range, unless they are in one already. Without room for that,
     /// the old range takes as many as it can; the number of those left out is returned.
-    fn lay_out(
-        &mut self,
-        owner: &ServicePort,
-        entry: &mut Entry,
-        mut ids: Vec<u32>,
-        now: Instant,
-    ) -> usize {
-        if entry.slots == ids {
+    fn lay_out(&mut self, desired: &DesiredPort, entry: &mut Entry, now: Instant) -> usize {
+        let owner = &desired.owner;
+        let ids = |policy| {
+            let held = desired.set(policy).filter_map(|at| Some(entry.backends.get(&at)?.id));
+            held.collect::<Vec<_>>()
+        };
+        let mut ids = [ids(TrafficPolicy::Cluster), ids(TrafficPolicy::Local)];
+        let cluster = ids[0].len();
+        if (entry.cluster, &entry.slots) == (cluster, &ids.concat()) {
             return 0;
         }
-        let fresh = u32::try_from(ids.len()).ok().and_then(|len| self.ranges.take(len));
+        let wanted = ids.concat().len();
+        let fresh = u32::try_from(wanted).ok().and_then(|len| self.ranges.take(len));
         let mut missing = 0;
         match fresh {
             Some(range) => {
@@ -88,11 +94,12 @@ impl Ledger {
                 self.retire_range(owner, old, now);
             }
             None => {
-                missing = ids.len().saturating_sub(entry.range.len as usize);
-                ids.truncate(entry.range.len as usize);
+                missing = wanted.saturating_sub(entry.range.len as usize);
+                share(&mut ids, entry.range.len as usize);
             }
         }
-        entry.slots = ids;
+        entry.cluster = ids[0].len();
+        entry.slots = ids.concat();
         missing
     }
 
@@ -111,6 +118,13 @@ impl Ledger {
             self.watches.add(at.ip(), Interest::Frontend);
         }
     }
+}
+
+/// Leaves out what does not fit into `room` slots; neither set loses its last slot to the other.
+fn share([cluster, local]: &mut [Vec<u32>; 2], room: usize) {
+    let for_local = local.len().min(room / 2);
+    cluster.truncate(room - for_local);
+    local.truncate(room - cluster.len());
 }
 
 /// Lets packets to and from a backend through the probe.
@@ -138,9 +152,13 @@ fn additions(
             operations.push(Operation::SetBackend(held.id, value));
         }
     }
-    operations.extend(switch(entry, kernel));
+    operations.extend(switch(entry, desired.affinity_seconds(), kernel));
+    let known = kernel.sources.get(&entry.id);
+    let admitted = desired.admitted.iter().copied();
+    let new = admitted.filter(|range| known.is_none_or(|known| !known.contains(range)));
+    operations.extend(new.map(|range| Operation::AddSource(entry.id, range)));
     for frontend in frontends {
-        let value = Frontend { service: entry.id, flags: frontend.flags() };
+        let value = Frontend { service: entry.id, flags: desired.flags(frontend) };
         if kernel.frontends.get(&frontend.address) != Some(&value) {
             operations.push(Operation::SetFrontend(frontend.address, value));
         }
@@ -149,7 +167,7 @@ fn additions(
 }
 
 /// The slots, where they differ, then the service that leads to them.
-fn switch(entry: &Entry, kernel: &KernelState) -> Vec<Operation> {
+fn switch(entry: &Entry, affinity: u32, kernel: &KernelState) -> Vec<Operation> {
     let mut operations = Vec::new();
     let slot = |backend: &u32| Slot { backend: *backend, service: entry.id };
     let slots: Vec<_> = entry.slots.iter().map(slot).collect();
@@ -157,9 +175,17 @@ fn switch(entry: &Entry, kernel: &KernelState) -> Vec<Operation> {
     if !kernel.slots(entry.range.first, len).eq(slots.iter().copied()) {
         operations.push(Operation::SetSlots(entry.range.first, slots));
     }
-    let first_slot = if len == 0 { 0 } else { entry.range.first };
-    let algorithm = Algorithm::Random as u32;
-    let service = Service { first_slot, slots: len, algorithm, flags: 0 };
+    let slots = entry.cluster as u32;
+    let local_slots = len - slots;
+    let begin = |len, at| if len == 0 { 0 } else { at };
+    let service = Service {
+        first_slot: begin(slots, entry.range.first),
+        slots,
+        first_local: begin(local_slots, entry.range.first + slots),
+        local_slots,
+        algorithm: Algorithm::Random as u32,
+        affinity,
+    };
     if kernel.service(entry.id) != service {
         operations.push(Operation::SetService(entry.id, service));
     }

@@ -1,10 +1,11 @@
 //! What user space has written into the kernel's maps, as plain values.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
 };
 
+use ipnet::IpNet;
 use svclb_common::{
     filter::Interest,
     frontend::{Frontend, Service, Slot},
@@ -27,6 +28,8 @@ pub struct KernelState {
     pub backends: BTreeMap<u32, BackendEntry>,
     /// `frontends4` and `frontends6`.
     pub frontends: BTreeMap<FrontendAddress, Frontend>,
+    /// `sources4` and `sources6`: ranges of clients by service id.
+    pub sources: BTreeMap<u32, BTreeSet<IpNet>>,
     /// Addresses whose bits are known to be set in `addr_filter`, as (destination, backend). Bits
     /// cannot be read back, so these are empty at start.
     pub watched: Watched,
@@ -65,6 +68,11 @@ impl KernelState {
     /// The service's value; zero if it has none.
     pub fn service(&self, id: u32) -> Service {
         self.services.get(&id).copied().unwrap_or_default()
+    }
+
+    /// The ranges of clients of the service.
+    pub fn sources(&self, id: u32) -> impl Iterator<Item = IpNet> {
+        self.sources.get(&id).into_iter().flatten().copied()
     }
 
     /// The slots from `first` on, as many as `slots`.
@@ -110,11 +118,26 @@ impl KernelState {
             Operation::RemoveService(id) => {
                 self.services.remove(id);
             }
+            Operation::AddSource(id, range) => {
+                self.sources.entry(*id).or_default().insert(*range);
+            }
+            Operation::RemoveSource(id, range) => self.remove_source(*id, range),
             Operation::SetFrontend(address, frontend) => {
                 self.frontends.insert(*address, *frontend);
             }
             Operation::RemoveFrontend(address) => {
                 self.frontends.remove(address);
+            }
+        }
+    }
+}
+
+impl KernelState {
+    fn remove_source(&mut self, id: u32, range: &IpNet) {
+        if let Some(ranges) = self.sources.get_mut(&id) {
+            ranges.remove(range);
+            if ranges.is_empty() {
+                self.sources.remove(&id);
             }
         }
     }

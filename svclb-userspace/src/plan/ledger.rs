@@ -7,7 +7,8 @@ use std::{
     time::Instant,
 };
 
-use svclb_common::{filter::Interest, layout::size};
+use ipnet::IpNet;
+use svclb_common::{address::V4, filter::Interest, frontend::Source, layout::size};
 
 use super::{
     Plan, Step, Work,
@@ -19,6 +20,9 @@ use super::{
     watches::Watches,
 };
 use crate::snapshot::ObjectKey;
+
+/// What stands in place of a service id for pods of this node.
+pub(super) const PODS: u32 = Source::<V4>::PODS;
 
 /// How many entries the maps have.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +74,8 @@ pub struct Ledger {
     pub(super) watches: Watches,
     pub(super) retired: VecDeque<Retired>,
     pub(super) repairs: Vec<Operation>,
+    /// The ranges of the pods of this node.
+    pub(super) pods: BTreeSet<IpNet>,
 }
 
 /// What a service port has.
@@ -80,8 +86,12 @@ pub(super) struct Entry {
     /// Since when the service port is gone.
     pub(super) retired: Option<Instant>,
     pub(super) range: Range,
-    /// The backend ids that belong into `range`.
+    /// The backend ids that belong into `range`: the cluster set, then the local set.
     pub(super) slots: Vec<u32>,
+    /// How many of them are of the cluster set.
+    pub(super) cluster: usize,
+    /// Who may ask its guarded frontends.
+    pub(super) admitted: BTreeSet<IpNet>,
     pub(super) backends: BTreeMap<SocketAddr, Held>,
     pub(super) frontends: BTreeMap<FrontendAddress, u32>,
     /// Frontends it no longer has, until they are known to be out of the map.
@@ -118,6 +128,8 @@ impl Entry {
             retired: None,
             range: Range::default(),
             slots: Vec::new(),
+            cluster: 0,
+            admitted: BTreeSet::new(),
             backends: BTreeMap::new(),
             frontends: BTreeMap::new(),
             dropped: BTreeSet::new(),
@@ -138,6 +150,7 @@ impl Ledger {
             watches: Watches::default(),
             retired: VecDeque::new(),
             repairs: Vec::new(),
+            pods: BTreeSet::new(),
         }
     }
 
@@ -198,6 +211,14 @@ impl Ledger {
     /// Ends one reason that [`Ledger::watch`] began, once no flow needs the address any more.
     pub fn unwatch(&mut self, ip: IpAddr, interest: Interest, now: Instant) {
         self.retire(None, Item::Watch(ip, interest), now);
+    }
+
+    /// Says which ranges the addresses of this node's pods are from.
+    pub fn set_pods(&mut self, pods: BTreeSet<IpNet>) {
+        let old = std::mem::replace(&mut self.pods, pods);
+        let added = self.pods.difference(&old).map(|range| Operation::AddSource(PODS, *range));
+        let gone = old.difference(&self.pods).map(|range| Operation::RemoveSource(PODS, *range));
+        self.repairs.extend(added.chain(gone));
     }
 
     /// Whether repairs or watches wait to be carried out.

@@ -7,8 +7,8 @@
 //! A service's operations come in this order, so that no packet meets half of a change:
 //!
 //! ```text
-//! Watch  SetName  SetBackend  SetSlots (a fresh range)  SetService (the switch)  SetFrontend
-//! RemoveFrontend  RemoveService  SetBackend (no longer serving)
+//! Watch  SetName  SetBackend  SetSlots (a fresh range)  SetService (the switch)  AddSource
+//! SetFrontend  RemoveFrontend  RemoveSource  RemoveService  SetBackend (no longer serving)
 //! ... when the grace time is over and the last flow has ended:
 //! RemoveBackend  Unwatch  RemoveName
 //! ```
@@ -54,7 +54,8 @@ impl Work {
 /// Ordered operations. Carried out in full, they make the maps what they should be.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
-    /// Takes away what an earlier agent left behind and nobody owns.
+    /// Takes away what an earlier agent left behind and nobody owns, and says which addresses pods
+    /// of this node have.
     pub repairs: Vec<Operation>,
     /// Lets addresses through the probe; nothing else makes sense before.
     pub watches: Vec<Operation>,

@@ -8,6 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use ipnet::IpNet;
 use serde::Serialize;
 use svclb_common::{
     filter::Interest,
@@ -161,6 +162,11 @@ pub enum Operation {
     SetService(u32, Service),
     /// Zeroes a service.
     RemoveService(u32),
+    /// `sources4`/`sources6`: a range of clients that may ask a service, or, in place of a service
+    /// id, [`Source::PODS`](svclb_common::frontend::Source::PODS).
+    AddSource(u32, IpNet),
+    /// Removes such a range.
+    RemoveSource(u32, IpNet),
     /// `frontends4`/`frontends6`: the service id and its frontend flags.
     SetFrontend(FrontendAddress, svclb_common::frontend::Frontend),
     /// Removes a frontend.

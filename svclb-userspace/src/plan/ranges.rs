@@ -9,6 +9,13 @@ pub(super) struct Range {
     pub(super) len: u32,
 }
 
+impl Range {
+    /// Whether the slot is one of them.
+    pub(super) fn contains(self, slot: u32) -> bool {
+        slot >= self.first && slot - self.first < self.len
+    }
+}
+
 /// Hands out ranges, the tightest fit first; neighbours that are free become one.
 #[derive(Debug)]
 pub(super) struct RangePool {

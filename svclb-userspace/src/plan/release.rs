@@ -160,7 +160,9 @@ impl Ledger {
 fn range_due(range: Range, entry: &Entry, kernel: &KernelState) -> Due {
     let service = kernel.service(entry.id);
     // The switch away from it was never written.
-    if service.slots > 0 && service.first_slot == range.first {
+    let cluster = service.slots > 0 && service.first_slot == range.first;
+    let local = service.local_slots > 0 && range.contains(service.first_local);
+    if cluster || local {
         return Due::Wait;
     }
     Due::Free(Vec::new())

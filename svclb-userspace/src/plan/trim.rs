@@ -29,6 +29,8 @@ impl Ledger {
         if desired.is_none() && entry.retired.is_none() {
             entry.retired = Some(now);
             entry.slots.clear();
+            entry.cluster = 0;
+            entry.admitted.clear();
             let range = std::mem::take(&mut entry.range);
             self.retire_range(owner, range, now);
             self.retire(Some(owner), Item::Service, now);
@@ -49,6 +51,8 @@ impl Ledger {
         });
         let free = entry.dropped.iter().filter(|address| !holders.contains_key(address));
         let mut operations: Vec<_> = free.copied().map(Operation::RemoveFrontend).collect();
+        let over = kernel.sources(id).filter(|range| !entry.admitted.contains(range));
+        operations.extend(over.map(|range| Operation::RemoveSource(id, range)));
         if entry.retired.is_some() && kernel.service(id) != Service::default() {
             operations.push(Operation::RemoveService(id));
         }

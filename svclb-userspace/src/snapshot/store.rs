@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
+
 use super::{Change, Endpoint, EndpointSlice, Node, ObjectKey, Service};
 
 /// The sum of all changes so far.
@@ -76,6 +78,16 @@ impl Snapshot {
                 touched.insert(service.clone());
             }
         }
+    }
+
+    /// Adds the Services that have such a source range to `touched`.
+    pub fn touch_sources(
+        &self,
+        is_such: impl Fn(&IpNet) -> bool,
+        touched: &mut BTreeSet<ObjectKey>,
+    ) {
+        let guarded = self.services.iter().filter(|(_, s)| s.source_ranges.iter().any(&is_such));
+        touched.extend(guarded.map(|(key, _)| key.clone()));
     }
 
     fn apply_service(

@@ -85,7 +85,6 @@ impl<W: MapWriter> Engine<W> {
             let service = self.snapshot.service(&key);
             let mut problems: Vec<_> = unserved::of_family(&key, service).collect();
             for port in &mut ports {
-                problems.extend(unserved::drop_guarded(port));
                 self.drop_lost_frontends(port, &mut problems);
             }
             wanted.work.extend(ports.into_iter().map(Work::Set));

@@ -1,8 +1,7 @@
 //! Frontends that a Service asks for and does not get, for reasons of its own.
 
-use super::execute::problem;
 use crate::{
-    desired::{DesiredPort, frontends},
+    desired::frontends,
     plan::operation::Family,
     problem::Problem,
     snapshot::{ObjectKey, Service},
@@ -19,18 +18,4 @@ pub(super) fn of_family<'a>(
         let message = format_args!("not served at {ip}: it has no {family} ClusterIP");
         Problem::new(format_args!("Service {key}"), field, message)
     })
-}
-
-/// Takes the frontends away that not everybody may ask. The programs know no source ranges, so
-/// their addresses are left to the load balancer, which knows them.
-pub(super) fn drop_guarded(port: &mut DesiredPort) -> Vec<Problem> {
-    let all = std::mem::take(&mut port.frontends);
-    let (guarded, open): (Vec<_>, _) =
-        all.into_iter().partition(|frontend| port.guard(frontend).is_some());
-    port.frontends = open;
-    let say = |address| {
-        let message = format_args!("not served at {address}: its source ranges are not enforced");
-        problem(&port.owner, message)
-    };
-    guarded.iter().map(|frontend| say(frontend.address)).collect()
 }

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use svclb_common::{
     address::Address,
-    frontend::{Backend, FrontendKey},
+    frontend::{Backend, FrontendKey, Source},
     names::{self, Owner, OwnerKind},
 };
 
@@ -53,6 +54,18 @@ pub(crate) fn frontend_address<A: Address>(key: &FrontendKey<A>) -> Option<Front
     } else {
         FrontendAddress::Address(SocketAddr::new(key.address.to_ip(), key.port), protocol)
     })
+}
+
+/// The prefix's length and the key of a range of clients; `None` if it is of another family.
+pub(super) fn source<A: Address>(service: u32, range: IpNet) -> Option<(u32, Source<A>)> {
+    let source = Source { service, address: A::from_ip(range.network())? };
+    Some((Source::<A>::SERVICE_BITS + u32::from(range.prefix_len()), source))
+}
+
+/// The range of clients that a prefix of a key means; `None` if it means no service's.
+pub(super) fn source_range<A: Address>(prefix: u32, source: &Source<A>) -> Option<IpNet> {
+    let bits = u8::try_from(prefix.checked_sub(Source::<A>::SERVICE_BITS)?).ok()?;
+    IpNet::new(source.address.to_ip(), bits).ok()
 }
 
 /// A backend of this family; `None` if it is of another one.

@@ -5,17 +5,22 @@ use std::{collections::BTreeSet, net::IpAddr};
 use anyhow::Result;
 use aya::{
     Pod,
-    maps::{Array, HashMap, MapData},
+    maps::{
+        Array, HashMap, MapData,
+        lpm_trie::{Key, LpmTrie},
+    },
 };
+use ipnet::IpNet;
 use svclb_common::{
     address::{Address, V4, V6},
-    frontend::{Backend, Frontend, FrontendKey},
+    frontend::{Backend, Frontend, FrontendKey, Source},
 };
 
 use super::{WriteError, convert, maps::ignore_missing};
 use crate::{
     pins::Pins,
     plan::{
+        Operation,
         kernel::KernelState,
         operation::{BackendEntry, FrontendAddress},
     },
@@ -26,39 +31,46 @@ pub(crate) trait MapNames: Address + Pod {
     const FRONTENDS: &'static str;
     const BACKENDS: &'static str;
     const NODE_ADDRESSES: &'static str;
+    const SOURCES: &'static str;
 }
 
 impl MapNames for V4 {
     const FRONTENDS: &'static str = "frontends4";
     const BACKENDS: &'static str = "backends4";
     const NODE_ADDRESSES: &'static str = "node_addrs4";
+    const SOURCES: &'static str = "sources4";
 }
 
 impl MapNames for V6 {
     const FRONTENDS: &'static str = "frontends6";
     const BACKENDS: &'static str = "backends6";
     const NODE_ADDRESSES: &'static str = "node_addrs6";
+    const SOURCES: &'static str = "sources6";
 }
 
 pub(super) struct FamilyMaps<A>
 where
     Backend<A>: Pod,
+    Source<A>: Pod,
 {
     frontends: HashMap<MapData, FrontendKey<A>, Frontend>,
     backends: Array<MapData, Backend<A>>,
     node_addresses: HashMap<MapData, A, u32>,
+    sources: LpmTrie<MapData, Source<A>, u32>,
 }
 
 impl<A: MapNames> FamilyMaps<A>
 where
     FrontendKey<A>: Pod,
     Backend<A>: Pod,
+    Source<A>: Pod,
 {
     pub(super) fn open(pins: &Pins) -> Result<Self> {
         Ok(Self {
             frontends: pins.map(A::FRONTENDS)?,
             backends: pins.map(A::BACKENDS)?,
             node_addresses: pins.map(A::NODE_ADDRESSES)?,
+            sources: pins.map(A::SOURCES)?,
         })
     }
 
@@ -74,6 +86,23 @@ where
             None => ignore_missing(self.frontends.remove(&key)),
         };
         done.map_err(|error| WriteError::new(A::FRONTENDS, error))
+    }
+
+    /// Adds or removes a range of clients of this family; another family's is left alone.
+    pub(super) fn set_source(
+        &mut self,
+        service: u32,
+        range: IpNet,
+        present: bool,
+    ) -> Result<(), WriteError> {
+        let Some((prefix, source)) = convert::source::<A>(service, range) else { return Ok(()) };
+        let key = Key::new(prefix, source);
+        let done = if present {
+            self.sources.insert(&key, 1, 0)
+        } else {
+            ignore_missing(self.sources.remove(&key))
+        };
+        done.map_err(|error| WriteError::new(A::SOURCES, error))
     }
 
     /// Sets or zeroes a backend.
@@ -103,12 +132,19 @@ where
         removed.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
     }
 
-    /// Adds the frontends and backends of this family to `state`.
+    /// Adds the frontends, ranges of clients and backends of this family to `state`.
     pub(super) fn read(&self, state: &mut KernelState) -> Result<(), WriteError> {
         for entry in self.frontends.iter() {
             let (key, frontend) = entry.map_err(|error| WriteError::new(A::FRONTENDS, error))?;
             let address = convert::frontend_address(&key);
             state.frontends.extend(address.map(|address| (address, frontend)));
+        }
+        for key in self.sources.keys() {
+            let key = key.map_err(|error| WriteError::new(A::SOURCES, error))?;
+            let Some(range) = convert::source_range(key.prefix_len(), &key.data()) else {
+                continue;
+            };
+            state.apply(&Operation::AddSource(key.data().service, range));
         }
         for (id, backend) in (0..).zip(self.backends.iter()) {
             let backend = backend.map_err(|error| WriteError::new(A::BACKENDS, error))?;

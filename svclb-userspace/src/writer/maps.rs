@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
+use ipnet::IpNet;
 use svclb_common::{
     address::{V4, V6},
     counters::Traffic,
@@ -101,6 +102,13 @@ impl KernelMaps {
         }
     }
 
+    fn set_source(&mut self, id: u32, range: IpNet, present: bool) -> Result<(), WriteError> {
+        match Family::of(range.network()) {
+            Family::V4 => self.v4.set_source(id, range, present),
+            Family::V6 => self.v6.set_source(id, range, present),
+        }
+    }
+
     fn set_backend(
         &mut self,
         id: u32,
@@ -151,6 +159,8 @@ impl MapWriter for KernelMaps {
             Operation::SetSlots(first, slots) => self.set_slots(*first, slots),
             Operation::SetService(id, service) => self.set_service(*id, *service),
             Operation::RemoveService(id) => self.set_service(*id, Service::default()),
+            Operation::AddSource(id, range) => self.set_source(*id, *range, true),
+            Operation::RemoveSource(id, range) => self.set_source(*id, *range, false),
             Operation::SetFrontend(address, frontend) => {
                 self.set_frontend(address, Some(*frontend))
             }
@@ -169,7 +179,9 @@ impl MapReader for KernelMaps {
         for (id, service) in (0..).zip(self.services.iter()) {
             let service = service.map_err(|error| WriteError::new("services", error))?;
             if service != Service::default() {
-                self.read_slots(&service, &mut state)?;
+                let Service { first_slot, slots, first_local, local_slots, .. } = service;
+                self.read_slots(first_slot, slots, &mut state)?;
+                self.read_slots(first_local, local_slots, &mut state)?;
                 state.services.insert(id, service);
             }
         }
@@ -181,9 +193,13 @@ impl MapReader for KernelMaps {
 
 impl KernelMaps {
     /// Only the ranges that services own: the rest of `slots` is written before it is used.
-    fn read_slots(&self, service: &Service, state: &mut KernelState) -> Result<(), WriteError> {
-        let end = service.first_slot.saturating_add(service.slots).min(self.slots.len());
-        for index in service.first_slot..end {
+    fn read_slots(
+        &self,
+        first: u32,
+        slots: u32,
+        state: &mut KernelState,
+    ) -> Result<(), WriteError> {
+        for index in first..first.saturating_add(slots).min(self.slots.len()) {
             let slot =
                 self.slots.get(&index, 0).map_err(|error| WriteError::new("slots", error))?;
             if slot != Slot::default() {
