@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use hyper::Uri;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use svclb_common::layout::size;
 
@@ -81,6 +82,32 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Servers, written `https://HOST:PORT`, several with commas; at least one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Servers(pub Vec<Uri>);
+
+impl FromStr for Servers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let server = |text: &str| {
+            let uri: Uri = text.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
+            match (uri.scheme_str(), uri.host(), uri.query()) {
+                (Some("http" | "https"), Some(_), None) => Ok(uri),
+                _ => Err(format!("`{text}` is not of the form https://HOST:PORT")),
+            }
+        };
+        text.split(',').map(server).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&servers.join(","))
+    }
+}
+
 /// Types that the file writes as the command line does.
 macro_rules! as_text {
     ($($type:ty),+) => { $(
@@ -98,7 +125,7 @@ macro_rules! as_text {
     )+ };
 }
 
-as_text!(PortRange, Listen);
+as_text!(PortRange, Listen, Servers);
 
 /// A number of records that is a power of two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

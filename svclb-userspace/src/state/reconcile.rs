@@ -16,7 +16,7 @@ use crate::{
         LiveFlows, Operation, Plan, Work,
         release::{Due, Retired},
     },
-    problem::Problem,
+    problem::{Problem, Reason},
     snapshot::ObjectKey,
     writer::MapWriter,
 };
@@ -105,7 +105,8 @@ impl<W: MapWriter> Engine<W> {
         frontends.retain(|(address, _)| match self.claims.winner(address) {
             Some(winner) if winner != owner => {
                 let message = format_args!("not served at {address}: it belongs to {winner}");
-                problems.push(problem(owner, message));
+                let problem = problem(owner, message);
+                problems.push(problem.concerning(key(owner), Reason::AddressInUse));
                 false
             }
             _ => true,
