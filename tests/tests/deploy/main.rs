@@ -10,6 +10,7 @@ mod kubelet;
 mod kustomize;
 mod load;
 mod overlay;
+mod token;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         trials("base", base::TESTS, kustomize::kubectl().map(drop)),
         trials("container", container::TESTS, containerd::is_installed()),
         trials("cluster", cluster::TESTS, Programs::find().map(drop)),
+        trials("token", token::TESTS, Programs::find().map(drop)),
         trials("load", load::TESTS, Ok(())),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
