@@ -101,6 +101,11 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// The URL of the API server, which every node reaches.
+    pub fn server(&self) -> String {
+        server(self.station.ip)
+    }
+
     /// The certificate authority, as PEM.
     pub fn authority(&self) -> PathBuf {
         self.pki.authority()

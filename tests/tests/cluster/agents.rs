@@ -80,7 +80,7 @@ fn unchanged(world: &mut World, given: &Given) -> Result<u64> {
     world.agents.insert(0, agent);
     load.wait_for_more(50)?;
     load.stop()?.must_be_clean().context("connections around the restart")?;
-    let written = adopted(world.lab.node(1))?;
+    let written = world.lab.node(1).adoption()?;
     println!("adopted after SIGKILL, nothing changed: {written} operations");
     ensure!(written <= WATCHED, "{written} operations though nothing had changed");
     ensure!(entries(world.lab.node(1))? == before, "entries have changed");
@@ -95,7 +95,7 @@ fn changed(world: &mut World, given: &Given, pods: &[String]) -> Result<u64> {
         Change::make("an agent after a change", "adopted", || world.start_agent(1))?;
     world.agents.insert(0, agent);
     started.is_right(world, world.client()?, &given.at(80), &pods[1..])?;
-    let written = adopted(world.lab.node(1))?;
+    let written = world.lab.node(1).adoption()?;
     println!("adopted after SIGKILL, one endpoint less: {written} operations");
     Ok(written)
 }
@@ -108,14 +108,4 @@ fn entries(node: &Node) -> Result<Vec<String>> {
         command::run("bpftool", &["map", "dump", "pinned", &path], "")
     };
     KEPT.iter().map(dump).collect()
-}
-
-/// How many operations the last agent of a node has written when it took over.
-fn adopted(node: &Node) -> Result<u64> {
-    let log = node.agent_log(usize::MAX);
-    let line = log.lines().rev().find(|line| line.contains(" adopted "));
-    let line = line.with_context(|| format!("{}: no agent has adopted anything", node.name))?;
-    let number = line.split_once("operations=").and_then(|(_, rest)| rest.split(' ').next());
-    let number = number.with_context(|| format!("no operations in {line}"))?;
-    number.parse().with_context(|| format!("operations in {line}"))
 }

@@ -10,6 +10,7 @@ mod agents;
 mod changes;
 mod controllers;
 mod documentation;
+mod observed;
 mod outage;
 mod probe;
 mod services;
@@ -32,6 +33,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     services::SCENARIOS,
     changes::SCENARIOS,
     documentation::SCENARIOS,
+    observed::SCENARIOS,
     outage::SCENARIOS,
 ];
 

@@ -136,7 +136,11 @@ fn reference(service: &Service) -> ObjectReference {
 
 /// The beginning of a text, as long as a note may be.
 fn shortened(note: &str) -> &str {
-    &note[..note.floor_char_boundary(NOTE)]
+    let mut end = note.len().min(NOTE);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    &note[..end]
 }
 
 #[cfg(test)]
