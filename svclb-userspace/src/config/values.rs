@@ -190,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_urls_with_a_host() {
+        let text = "https://192.0.2.1:6443,https://[2001:db8::1]:6443,http://api.example";
+        let servers: Servers = text.parse().expect(text);
+        assert_eq!(servers.0.len(), 3);
+        assert_eq!(servers.to_string().parse(), Ok(servers));
+        for wrong in ["", "192.0.2.1:6443", "ftp://a", "https://", "https://a,", "https://a/?b"] {
+            assert!(wrong.parse::<Servers>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn flow_tables_are_powers_of_two() {
         assert_eq!("1024".parse(), Ok(PowerOfTwo(1024)));
         assert!("1000".parse::<PowerOfTwo>().is_err() && "0".parse::<PowerOfTwo>().is_err());

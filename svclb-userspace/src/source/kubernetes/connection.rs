@@ -63,3 +63,48 @@ impl Connection {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A kubeconfig of one cluster, with `extra` fields of it.
+    fn kubeconfig(extra: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: \"https://192.0.2.1:6443\"{extra}}}}}]\n\
+             users: [{{name: u, user: {{token: t}}}}]\n"
+        );
+        file.write_all(text.as_bytes()).expect("written");
+        file
+    }
+
+    async fn configs(file: &std::path::Path, servers: &[&str]) -> Result<Vec<String>> {
+        let servers = servers.iter().map(|server| server.parse().expect("a URL")).collect();
+        let connection = Connection { kubeconfig: Some(file.to_owned()), servers };
+        let configs = connection.configs().await?;
+        Ok(configs.iter().map(|config| config.cluster_url.to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn servers_take_the_place_of_the_kubeconfigs() {
+        let file = kubeconfig("");
+        let own = configs(file.path(), &[]).await.expect("valid");
+        assert_eq!(own, ["https://192.0.2.1:6443/"]);
+        let given = ["https://192.0.2.2:6443/", "https://192.0.2.3/"];
+        assert_eq!(configs(file.path(), &given).await.expect("valid"), given);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_named() {
+        let error = configs("/does/not/exist".as_ref(), &[]).await.expect_err("missing");
+        assert!(format!("{error:#}").contains("kubeconfig /does/not/exist"), "{error:#}");
+        let file = kubeconfig(", proxy-url: \"http://192.0.2.9\"");
+        let error = configs(file.path(), &[]).await.expect_err("a proxy");
+        assert!(error.to_string().contains("proxy"), "{error:#}");
+    }
+}
