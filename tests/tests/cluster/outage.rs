@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use svclb_tests::traffic::load::{Load, Running};
+use svclb_tests::{
+    lab::{SOON, wait_for},
+    traffic::load::{Load, Running},
+};
 
 use crate::{Scenario, probe::Change, services::dual, world::World};
 
@@ -33,6 +36,7 @@ fn outage(world: &mut World) -> Result<()> {
     })?;
     created.is_right(world, world.client()?, &given.at(80), &pods)?;
 
+    let listed = lists(world)?;
     let load = Load::until_stopped(given.at(80)[0], 5).start(world.client()?)?;
     let began = Instant::now();
     world.cluster.kill_apiserver()?;
@@ -48,11 +52,20 @@ fn outage(world: &mut World) -> Result<()> {
     let now = [&pods[2..], &more].concat();
     back.settles(world, world.client()?, &given.at(80), &now)?;
     load.stop()?.must_be_clean().context("connections during the outage")?;
+    // A server that has started anew knows nothing of the time before: the agent's place in the
+    // history is too old, and it has taken a new list.
+    wait_for("a new list", SOON, || (lists(world).ok()? > listed).then_some(()))?;
 
     world.delete_service("steady")?;
     world.stop_pods(&now)?;
     world.remove_pods(&[pods, more].concat());
     Ok(())
+}
+
+/// How many complete lists of Services the agent of node 1 has had.
+fn lists(world: &World) -> Result<f64> {
+    let of = [("resource", "services")];
+    world.lab.node(1).metrics()?.one("svclb_watch_lists_total", &of)
 }
 
 fn length() -> Result<Duration> {

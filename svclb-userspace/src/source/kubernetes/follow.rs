@@ -22,9 +22,9 @@ use tokio::sync::mpsc;
 use super::{known::Known, object::Raw, resource::Resource, watch::Watch};
 use crate::source::Batch;
 
-/// How soon, and then how seldom, a watch that fails begins again; both with jitter, because all
-/// nodes lose an API server at the same time.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// How soon, and then how seldom, a watch that fails begins again. Jitter adds up to as much again,
+/// because all nodes lose an API server at the same time.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// What an event has brought.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ impl Follower {
                     }
                 }
                 Err(error) if self.lists_are_not_streamed(&error) => return End::StreamsNoLists,
+                Err(error) if is_expired(&error) => self.watch.expired(),
                 Err(error) => self.watch.failed(&error),
             }
         }
@@ -112,6 +113,11 @@ impl Follower {
                 _ => false,
             }
     }
+}
+
+/// Whether the server has forgotten where the watch was, so that it begins with a new list.
+fn is_expired(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchError(status) if status.code == 410)
 }
 
 fn refuses_streaming(status: &Status) -> bool {

@@ -44,6 +44,11 @@ impl Watch {
         debug!(resource = self.resource.name(), "listed");
     }
 
+    /// The server has forgotten where it was; it begins with a new list.
+    pub(super) fn expired(&self) {
+        info!(resource = self.resource.name(), "too old for the API server, listing again");
+    }
+
     /// It has failed, and will begin again. Told once until it is well.
     pub(super) fn failed(&self, error: &dyn Error) {
         let (resource, error) = (self.resource.name(), chain(error));
