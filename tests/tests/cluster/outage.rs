@@ -13,7 +13,10 @@ use svclb_tests::{
 
 use crate::{Scenario, probe::Change, services::dual, world::World};
 
-pub(crate) const SCENARIOS: &[Scenario] = &[("traffic_outlives_the_apiserver", outage)];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    ("traffic_outlives_the_apiserver", outage),
+    ("an_apiserver_that_streams_no_lists_is_followed", pages),
+];
 
 /// How long nodes do not reach the API server, unless said otherwise.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -59,6 +62,31 @@ fn outage(world: &mut World) -> Result<()> {
     world.delete_service("steady")?;
     world.stop_pods(&now)?;
     world.remove_pods(&[pods, more].concat());
+    Ok(())
+}
+
+/// A server that answers lists in pages only, as those before Kubernetes 1.34 do.
+fn pages(world: &mut World) -> Result<()> {
+    world.balance()?;
+    let pods = world.start_pods("paged", 0..2)?;
+    world.cluster.kill_apiserver()?;
+    world.cluster.start_apiserver_with(&["--feature-gates=WatchList=false"])?;
+    // An agent that begins with it, and one that was there before.
+    world.agents.remove(0).terminate()?;
+    let agent = world.start_agent(1)?;
+    world.agents.insert(0, agent);
+    let (created, given) = Change::make("a service of paged lists", "paged", || {
+        world.put_service("paged", &dual("NodePort", "paged", 80))
+    })?;
+    created.settles(world, world.client()?, &given.at(80), &pods)?;
+    let targets = world.nodes_at(*given.node_ports.first().context("no NodePort")?);
+    created.settles(world, world.lab.external().netns(), &targets, &pods)?;
+    world.cluster.kill_apiserver()?;
+    world.cluster.start_apiserver()?;
+
+    world.delete_service("paged")?;
+    world.stop_pods(&pods)?;
+    world.remove_pods(&pods);
     Ok(())
 }
 
