@@ -3,6 +3,7 @@
 //! What a machine lacks is told, and the tests that need it are skipped; in CI that is a failure.
 
 mod base;
+mod bench;
 mod cluster;
 mod container;
 mod containerd;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         trials("cluster", cluster::TESTS, Programs::find().map(drop)),
         trials("token", token::TESTS, Programs::find().map(drop)),
         trials("load", load::TESTS, Ok(())),
+        trials("bench", bench::TESTS, Programs::find().map(drop)),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }
