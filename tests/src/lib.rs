@@ -6,4 +6,5 @@ pub mod lab;
 pub mod machine;
 pub mod packet;
 pub mod programs;
+pub mod suite;
 pub mod traffic;

@@ -16,29 +16,24 @@ mod token;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use libtest_mimic::{Arguments, Failed, Trial};
-use svclb_tests::{control_plane::Programs, lab};
+use libtest_mimic::{Failed, Trial};
+use svclb_tests::{control_plane::Programs, suite};
 
 /// A test by its name.
 type Test = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    // Labs on two processors: one after the other is faster.
-    arguments.test_threads = Some(1);
-    let groups = [
-        trials("base", base::TESTS, kustomize::kubectl().map(drop)),
-        trials("container", container::TESTS, containerd::is_installed()),
-        trials("cluster", cluster::TESTS, Programs::find().map(drop)),
-        trials("token", token::TESTS, Programs::find().map(drop)),
-        trials("load", load::TESTS, Ok(())),
-        trials("bench", bench::TESTS, Programs::find().map(drop)),
-    ];
-    libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
+    suite::run(|| {
+        let groups = [
+            trials("base", base::TESTS, kustomize::kubectl().map(drop)),
+            trials("container", container::TESTS, containerd::is_installed()),
+            trials("cluster", cluster::TESTS, Programs::find().map(drop)),
+            trials("token", token::TESTS, Programs::find().map(drop)),
+            trials("load", load::TESTS, Ok(())),
+            trials("bench", bench::TESTS, Programs::find().map(drop)),
+        ];
+        groups.into_iter().flatten().collect()
+    })
 }
 
 /// The tests of a group; skipped, with the reason, where it cannot be had here.
