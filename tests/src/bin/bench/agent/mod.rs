@@ -74,5 +74,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}", world.change_pods(options.pod_changes)?);
     println!("{}", world.memory()?);
     println!("{}", world.restart()?);
+    println!("{}", world.memory()?);
     Ok(())
 }
