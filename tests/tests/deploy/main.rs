@@ -12,6 +12,7 @@ mod kustomize;
 mod load;
 mod overlay;
 mod token;
+mod world;
 
 use std::process::ExitCode;
 
@@ -23,14 +24,15 @@ use svclb_tests::{control_plane::Programs, suite};
 type Test = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
+    let cluster = || Programs::find().map(drop);
     suite::run(|| {
         let groups = [
             trials("base", base::TESTS, kustomize::kubectl().map(drop)),
-            trials("container", container::TESTS, containerd::is_installed()),
-            trials("cluster", cluster::TESTS, Programs::find().map(drop)),
-            trials("token", token::TESTS, Programs::find().map(drop)),
+            trials("container", container::TESTS, containerd::is_installed().and(cluster())),
+            trials("cluster", cluster::TESTS, cluster()),
+            trials("token", token::TESTS, cluster()),
             trials("load", load::TESTS, Ok(())),
-            trials("bench", bench::TESTS, Programs::find().map(drop)),
+            trials("bench", bench::TESTS, cluster()),
         ];
         groups.into_iter().flatten().collect()
     })
