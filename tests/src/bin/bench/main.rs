@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 /// Measure svclb on this machine.
 #[derive(Parser)]
-#[command(name = "cargo xtask bench")]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
     #[command(subcommand)]
     bench: Bench,

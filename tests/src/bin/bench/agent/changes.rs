@@ -49,13 +49,18 @@ pub(super) struct Taken {
 ///
 /// # Errors
 /// The API server refuses one, or the maps do not have it in time.
-pub(super) fn drive(api: &Api, pinned: Pinned, rate: u32, changes: Vec<Expected>) -> Result<Taken> {
+pub(super) fn drive(
+    api: &Api,
+    pinned: Pinned,
+    rate: u32,
+    changes: impl Iterator<Item = Result<Expected>> + Send + 'static,
+) -> Result<Taken> {
     let (awaited, receiver) = channel();
     let watcher = thread::spawn(move || watch(&pinned, &receiver));
     let answered = api.with_client(|client| write(client, rate, changes, awaited));
-    // What the maps lack explains more than what the API server said afterwards.
-    let written = join(watcher)?;
-    Ok(Taken { answered: answered?, written })
+    // What the API server refuses never comes to the maps: its error is the cause.
+    let written = join(watcher);
+    Ok(Taken { answered: answered?, written: written? })
 }
 
 fn join<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
@@ -65,17 +70,20 @@ fn join<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
 async fn write(
     client: Client,
     rate: u32,
-    changes: Vec<Expected>,
+    changes: impl Iterator<Item = Result<Expected>>,
     awaited: Sender<Awaited>,
 ) -> Result<Samples> {
     let mut clock = interval(Duration::from_secs(1) / rate);
     let mut writers = JoinSet::new();
-    for Expected { change, service, address, serves } in changes {
+    for expected in changes {
+        let Expected { change, service, address, serves } = expected?;
         clock.tick().await;
         let client = client.clone();
         let begun = Instant::now();
-        let awaited = awaited.send(Awaited { begun, service, address, serves });
-        awaited.context("nobody watches the maps any more")?;
+        if awaited.send(Awaited { begun, service, address, serves }).is_err() {
+            // The thread that watches has failed, and says why.
+            break;
+        }
         writers.spawn(async move { change.write(&client).await.map(|()| begun.elapsed()) });
     }
     let mut answered = Samples::default();

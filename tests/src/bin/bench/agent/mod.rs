@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = positive(1_000))]
     rate: u32,
     /// Seconds of changes, and before them of nothing
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = positive(3_600))]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = positive(1_800))]
     seconds: u32,
     /// Changes of Pods, which reach their slices through the controller
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = positive(100_000))]

@@ -106,6 +106,13 @@ impl Endpoints {
         (service, new)
     }
 
+    /// The same, `number` times.
+    pub(super) fn replace_many(&mut self, number: u32) {
+        for _ in 0..number {
+            self.replace();
+        }
+    }
+
     /// The addresses of Service `i`.
     pub(super) fn of(&self, i: u32) -> &[Ipv4Addr] {
         &self.addresses[i as usize]

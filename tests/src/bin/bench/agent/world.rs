@@ -91,18 +91,20 @@ impl World {
     /// Replaces endpoints at a rate.
     pub(super) fn change_endpoints(&mut self, rate: u32, seconds: u32) -> Result<impl Display> {
         let ids = Written::read(&self.pins)?.ids();
-        let change = |_| {
-            let (service, address) = self.endpoints.replace();
+        let mut endpoints = self.endpoints.clone();
+        let change = move |_| {
+            let (service, address) = endpoints.replace();
             let name = objects::name(service);
-            let service_id = *ids.get(&name).with_context(|| format!("{name} is not served"))?;
-            let change = Change::Slice(Box::new(self.endpoints.slice(service)?));
-            Ok(Expected { change, service: service_id, address, serves: true })
+            let id = *ids.get(&name).with_context(|| format!("{name} is not served"))?;
+            let change = Change::Slice(Box::new(endpoints.slice(service)?));
+            Ok(Expected { change, service: id, address, serves: true })
         };
-        let changes = (0..rate * seconds).map(change).collect::<Result<_>>()?;
+        let changes = (0..rate * seconds).map(change);
         let log = self.node().agent_log(usize::MAX).len();
         let meter = Meter::start(self.node().cgroup())?;
         let taken = drive(self.cluster.api(), Pinned::open(&self.pins)?, rate, changes)?;
         let (used, time) = meter.stop()?;
+        self.endpoints.replace_many(rate * seconds);
         self.must_be_right()?;
         let text = format!("{rate} a second: {}", share(used, time));
         let head = Row("changes", text);
@@ -114,12 +116,12 @@ impl World {
         cluster::add_pods(self.cluster.api(), PODS, &self.node().name)?;
         let pinned = Pinned::open(&self.pins)?;
         let ids = self.pods_served(&pinned)?;
-        let change = |n: u32| {
+        let change = move |n: u32| {
             let (pod, ready) = (n % PODS, n / PODS % 2 == 1);
             let (change, address) = (Change::Pod(pod, ready), objects::pod_address(pod));
-            Expected { change, service: ids[pod as usize], address, serves: ready }
+            Ok(Expected { change, service: ids[pod as usize], address, serves: ready })
         };
-        let changes = (0..number).map(change).collect();
+        let changes = (0..number).map(change);
         let taken = drive(self.cluster.api(), pinned, POD_RATE, changes)?;
         let head = Row("pods", format!("{POD_RATE} a second, their slices from the controller"));
         Ok(format!("{head}\n{}", latencies(&taken)))
