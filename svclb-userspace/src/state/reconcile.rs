@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Engine, Outcome,
-    execute::{Written, key, problem, report},
+    execute::{Progress, Written, key, problem, report},
 };
 use crate::{
     desired::{DesiredPort, desired},
@@ -177,8 +177,8 @@ impl<W: MapWriter> Engine<W> {
 
     /// Frees one thing, if its operations can be carried out.
     fn free(&mut self, retired: &Retired, operations: &[Operation], outcome: &mut Outcome) -> bool {
-        let (done, error) = self.maps.write(operations);
-        outcome.operations += done;
+        let Progress { done, written, error } = self.maps.write(operations);
+        outcome.operations += written;
         let Some(error) = error else {
             self.ledger.free(retired);
             return true;
