@@ -126,6 +126,8 @@ outcomes! {
     SocketUnrecorded = "socket_unrecorded", Note;
 }
 
+const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);
+
 #[cfg(test)]
 mod tests {
     use super::*;
