@@ -34,6 +34,8 @@ pub trait Address: Copy + Eq + 'static {
     const WORDS: usize;
     /// All zero: the key of a frontend that is reached at every address of the node.
     const ANY: Self;
+    /// The host's own address: 127.0.0.1 or ::1.
+    const LOOPBACK: Self;
 
     /// The `i`-th 32-bit word, its bytes in wire order; words past the end are zero.
     fn word(&self, i: usize) -> u32;
@@ -49,9 +51,18 @@ pub trait Address: Copy + Eq + 'static {
     fn is_any(&self) -> bool {
         (self.word(0) | self.word(1) | self.word(2) | self.word(3)) == 0
     }
+
+    /// Whether only the host itself has this address: all of 127.0.0.0/8, or ::1.
+    fn is_loopback(&self) -> bool;
 }
 
 impl V4 {
+    /// An address from its four bytes in wire order.
+    #[inline(always)]
+    pub fn from_word(word: u32) -> Self {
+        Self { ip: word.to_ne_bytes() }
+    }
+
     #[inline(always)]
     fn raw(&self) -> u32 {
         u32::from_ne_bytes(self.ip)
@@ -70,10 +81,16 @@ impl Address for V4 {
     const IS_V6: bool = false;
     const WORDS: usize = 1;
     const ANY: Self = Self { ip: [0; 4] };
+    const LOOPBACK: Self = Self { ip: [127, 0, 0, 1] };
 
     #[inline(always)]
     fn word(&self, i: usize) -> u32 {
         if i == 0 { self.raw() } else { 0 }
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        self.ip[0] == 127
     }
 
     fn to_ip(self) -> IpAddr {
@@ -89,6 +106,26 @@ impl Address for V4 {
 }
 
 impl V6 {
+    /// An address from its 32-bit words, their bytes in wire order.
+    #[inline(always)]
+    pub fn from_words(words: [u32; 4]) -> Self {
+        // SAFETY: both types are sixteen bytes of plain data.
+        Self { ip: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) } }
+    }
+
+    /// An IPv4 address in IPv6's clothes.
+    #[inline(always)]
+    pub fn v4_mapped(address: &V4) -> Self {
+        Self::from_words([0, 0, 0xffff_u32.to_be(), address.raw()])
+    }
+
+    /// Whether this is an IPv4 address in IPv6's clothes (RFC 4291, `::ffff:192.0.2.1`): what
+    /// sockets of IPv6 call their peers of IPv4.
+    #[inline(always)]
+    pub fn is_v4_mapped(&self) -> bool {
+        (self.word(0) | self.word(1)) == 0 && self.word(2) == 0xffff_u32.to_be()
+    }
+
     /// The bytes as words. Put together from single bytes, an address would be moved byte by byte
     /// all through the kernel programs.
     #[inline(always)]
@@ -114,11 +151,17 @@ impl Address for V6 {
     const IS_V6: bool = true;
     const WORDS: usize = 4;
     const ANY: Self = Self { ip: [0; 16] };
+    const LOOPBACK: Self = Self { ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] };
 
     #[inline(always)]
     fn word(&self, i: usize) -> u32 {
         let words = self.words();
         if i < words.len() { words[i] } else { 0 }
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        (self.word(0) | self.word(1) | self.word(2)) == 0 && self.word(3) == 1_u32.to_be()
     }
 
     fn to_ip(self) -> IpAddr {
@@ -185,5 +228,31 @@ mod tests {
             assert_ne!(other, V4::ANY, "byte {i}");
         }
         assert!(V4::ANY.is_any() && V6::ANY.is_any());
+    }
+
+    #[test]
+    fn loopback_is_known() {
+        let v4 = |ip| V4 { ip };
+        assert!(v4([127, 0, 0, 1]).is_loopback() && v4([127, 255, 1, 2]).is_loopback());
+        assert!(!v4([128, 0, 0, 1]).is_loopback() && !V4::ANY.is_loopback());
+        assert!(V4::LOOPBACK.is_loopback() && V4::LOOPBACK == Ipv4Addr::LOCALHOST.into());
+        assert!(V6::LOOPBACK.is_loopback() && V6::LOOPBACK == Ipv6Addr::LOCALHOST.into());
+        let near = |text: &str| V6::from(text.parse::<Ipv6Addr>().expect("address"));
+        for other in ["::", "::2", "1::1", "::1:0:1", "::1:0", "::ffff:127.0.0.1"] {
+            assert!(!near(other).is_loopback(), "{other}");
+        }
+    }
+
+    #[test]
+    fn ipv4_is_recognised_in_ipv6() {
+        let mapped: V6 = "::ffff:192.0.2.7".parse::<Ipv6Addr>().expect("address").into();
+        assert!(mapped.is_v4_mapped());
+        assert_eq!(V4::from_word(mapped.word(3)), Ipv4Addr::new(192, 0, 2, 7).into());
+        assert_eq!(V6::v4_mapped(&V4 { ip: [192, 0, 2, 7] }), mapped);
+        assert_eq!(V6::from_words([0, 1, 2, 3].map(|i| mapped.word(i))), mapped);
+        for other in ["::192.0.2.7", "::fffe:192.0.2.7", "1::ffff:192.0.2.7", "::ffff:0:1:1"] {
+            let other: V6 = other.parse::<Ipv6Addr>().expect("address").into();
+            assert!(!other.is_v4_mapped());
+        }
     }
 }

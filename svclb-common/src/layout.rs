@@ -20,12 +20,17 @@ pub mod size {
     pub const TUPLES_PER_FLOW: u32 = 3;
     /// Direct connections to backends that are remembered, per family.
     pub const DIRECT: u32 = 16_384;
+    /// What is remembered of sockets, per family: an entry for a connection, two for each service
+    /// that an unconnected socket talks to.
+    pub const SOCKETS: u32 = 65_536;
     /// Addresses of the node, per family.
     pub const NODE_ADDRESSES: u32 = 4_096;
     /// Devices of the node.
     pub const DEVICES: u32 = 16_384;
     /// Flow records of each family that one run of the sweep looks at.
     pub const SWEEP_STRIDE: u32 = 8_192;
+    /// Outcomes: more than there are, so that what is pinned has room for a later version's.
+    pub const OUTCOMES: u32 = 64;
     /// Bytes of the ring buffer of events.
     pub const EVENTS: u32 = 1 << 18;
 }
@@ -51,6 +56,8 @@ pub mod map {
         "tuples6",
         "direct4",
         "direct6",
+        "sockets4",
+        "sockets6",
         "cursor",
         "masq_cursor",
         "svc_stats",

@@ -19,6 +19,7 @@ pub mod hash;
 pub mod layout;
 pub mod names;
 pub mod outcome;
+pub mod socket;
 pub mod tuple;
 
 /// Marks map types as plain data for aya's user-space maps, where the `user` feature is on.

@@ -1,4 +1,4 @@
-//! What can become of a packet: at once the counter's index, the drop reason and the printed name.
+//! What can become of a packet, or of what a process asks of its socket: at once the counter's index, the drop reason and the printed name.
 
 /// What an [`Outcome`] means for the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,6 +9,8 @@ pub enum Kind {
     Passed,
     /// Dropped.
     Dropped,
+    /// Refused: the client knows at once.
+    Refused,
     /// Says something about flows; the packet's own outcome is counted beside it.
     Note,
 }
@@ -20,6 +22,7 @@ impl Kind {
             Self::Rewritten => "rewritten",
             Self::Passed => "passed",
             Self::Dropped => "dropped",
+            Self::Refused => "refused",
             Self::Note => "note",
         }
     }
@@ -27,7 +30,7 @@ impl Kind {
 
 macro_rules! outcomes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $kind:ident;)+) => {
-        /// What became of a packet. Index of `outcomes`.
+        /// What became of a packet or of a socket's request. Index of `outcomes`.
         #[repr(u32)]
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Outcome { $($(#[doc = $doc])+ $variant,)+ }
@@ -108,7 +111,22 @@ outcomes! {
     DirectMoved = "direct_moved", Note;
     /// A service's flow was given another source port towards its backend.
     PortMoved = "between_port_moved", Note;
+
+    /// A socket was connected to a backend in place of the frontend.
+    SocketConnected = "socket_connected", Rewritten;
+    /// A datagram of an unconnected socket was sent to a backend in place of the frontend.
+    SocketSent = "socket_sent", Rewritten;
+    /// A process was told the frontend in place of the backend that a datagram came from.
+    SocketReceived = "socket_received", Rewritten;
+    /// A process that asked for its socket's peer was told the frontend in place of the backend.
+    SocketPeerNamed = "socket_peer_named", Rewritten;
+    /// A socket asked a service that has no endpoint.
+    SocketRefused = "socket_refused", Refused;
+    /// No room to remember a socket's frontend: its owner sees the backend.
+    SocketUnrecorded = "socket_unrecorded", Note;
 }
+
+const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,14 @@ static HASH_SEED: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static TIMEOUTS: Global<Timeouts> = Global::new(Timeouts::DEFAULT);
 
+/// The kernel's cookie of the node's network namespace.
+#[unsafe(no_mangle)]
+static NODE_NETNS: Global<u64> = Global::new(0);
+
+/// Whether the socket hooks serve every network namespace (1), or only the node's (0).
+#[unsafe(no_mangle)]
+static ALL_SOCKETS: Global<u8> = Global::new(0);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -45,4 +53,16 @@ pub fn hash_seed() -> u64 {
 #[inline(always)]
 pub fn timeouts() -> Timeouts {
     TIMEOUTS.load()
+}
+
+/// The kernel's cookie of the node's network namespace.
+#[inline(always)]
+pub fn node_netns() -> u64 {
+    NODE_NETNS.load()
+}
+
+/// Whether the socket hooks serve every network namespace.
+#[inline(always)]
+pub fn all_sockets() -> bool {
+    ALL_SOCKETS.load() != 0
 }

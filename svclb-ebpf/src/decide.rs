@@ -2,7 +2,7 @@
 
 use svclb_common::{
     flow::{Role, flags, is_opening_segment},
-    frontend::{Backend, Frontend, FrontendKey, backend_flags, frontend_flags},
+    frontend::{Frontend, backend_flags, frontend_flags},
     hash,
     outcome::Outcome,
     tuple::{TCP, Tuple},
@@ -15,6 +15,7 @@ use crate::{
     maps::Tables,
     packet::{Packet, Step, Stop},
     raw::Skb,
+    service::{self, NONE},
 };
 
 /// Where a new flow goes.
@@ -77,29 +78,15 @@ pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
     if facts.flags & flags::DIRECT != 0 {
         return true;
     }
-    A::backend(facts.backend_id).is_some_and(|backend| {
-        backend.flags & backend_flags::SERVING != 0
-            && backend.service == facts.service
-            && backend.port == to.dport
-            && backend.address == to.dst
-    })
+    service::serves(facts.service, facts.backend_id, &to.dst, to.dport)
 }
-
-/// No frontend: service ids begin at 1. (An `Option` here may be put together, by the compiler, from
-/// registers that nobody has written.)
-const NONE: Frontend = Frontend { service: 0, flags: 0 };
 
 /// The frontend that a packet asks, at its address or at every address of the node, or [`NONE`].
 #[inline(always)]
 fn frontend<A: Tables>(tuple: &Tuple<A>, opens: bool) -> Frontend {
-    let key = FrontendKey::new(tuple.dst, tuple.dport, tuple.protocol);
-    if let Some(frontend) = A::frontend(&key) {
-        return frontend;
-    }
-    match A::frontend(&FrontendKey::node_port(tuple.dport, tuple.protocol)) {
-        Some(frontend) if A::is_node_address(&tuple.dst) && !is_answer(tuple, opens) => frontend,
-        _ => NONE,
-    }
+    service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || {
+        A::is_node_address(&tuple.dst) && !is_answer(tuple, opens)
+    })
 }
 
 /// Whether a packet to a NodePort's number answers a connection of the node's own, or one that
@@ -148,7 +135,9 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
 
 #[inline(always)]
 fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> {
-    let (backend_id, backend) = choose(tuple, frontend.service).ok_or(Outcome::NoEndpoint)?;
+    let hash = hash::flow(config::hash_seed(), tuple);
+    let (backend_id, backend) =
+        service::choose::<A>(frontend.service, hash).ok_or(Outcome::NoEndpoint)?;
     // The answer must come back through this node: a hairpin's would not leave the pod, and a
     // remote endpoint would answer an outside client directly.
     let remote = backend.flags & backend_flags::LOCAL == 0;
@@ -161,22 +150,6 @@ fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> 
         service: frontend.service,
         backend_id,
     })
-}
-
-#[inline(always)]
-fn choose<A: Tables>(tuple: &Tuple<A>, service_id: u32) -> Option<(u32, &'static Backend<A>)> {
-    let service = maps::service(service_id)?;
-    let hash = hash::flow(config::hash_seed(), tuple);
-    // The agent may switch the service to a new range between two reads: a slot of another owner
-    // says so, and the second look finds the new range.
-    for _ in 0..2 {
-        let (first, slots) = (service.first_slot, service.slots);
-        let slot = maps::slot(first.wrapping_add(hash::scale(hash, slots)))?;
-        if slots != 0 && slot.service == service_id {
-            return A::backend(slot.backend).map(|backend| (slot.backend, backend));
-        }
-    }
-    None
 }
 
 /// A direct connection whose tuple a service's flow holds: the same endpoint, another port.

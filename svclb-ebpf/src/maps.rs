@@ -15,6 +15,7 @@ use svclb_common::{
     layout::size,
     names::Owner,
     outcome::Outcome,
+    socket::{SocketKey, SocketPeer},
     tuple::Tuple,
 };
 
@@ -82,6 +83,14 @@ static DIRECT4: LruHashMap<Tuple<V4>, u32, { size::DIRECT as usize }> = LruHashM
 /// The same for IPv6.
 #[btf_map(name = "direct6")]
 static DIRECT6: LruHashMap<Tuple<V6>, u32, { size::DIRECT as usize }> = LruHashMap::new();
+/// What sockets were given and have asked.
+#[btf_map(name = "sockets4")]
+static SOCKETS4: LruHashMap<SocketKey<V4>, SocketPeer<V4>, { size::SOCKETS as usize }> =
+    LruHashMap::new();
+/// The same for IPv6.
+#[btf_map(name = "sockets6")]
+static SOCKETS6: LruHashMap<SocketKey<V6>, SocketPeer<V6>, { size::SOCKETS as usize }> =
+    LruHashMap::new();
 /// Where the next search for a flow record begins: IPv4, IPv6.
 #[btf_map(name = "cursor")]
 static CURSOR: PerCpuArray<u32, 2> = PerCpuArray::new();
@@ -97,7 +106,7 @@ static SVC_STATS: PerCpuArray<Traffic, { size::SERVICES as usize }> = PerCpuArra
 static BE_STATS: PerCpuArray<Traffic, { size::BACKENDS as usize }> = PerCpuArray::new();
 /// Packets by what became of them.
 #[btf_map(name = "outcomes")]
-static OUTCOMES: PerCpuArray<u64, { Outcome::ALL.len() }> = PerCpuArray::new();
+static OUTCOMES: PerCpuArray<u64, { size::OUTCOMES as usize }> = PerCpuArray::new();
 /// How full the flow table is: IPv4, IPv6.
 #[btf_map(name = "occupancy")]
 static OCCUPANCY: Array<Occupancy, 2> = Array::new();
@@ -135,6 +144,12 @@ pub trait Tables: Address {
     fn is_direct(between: &Tuple<Self>) -> bool;
     /// Remembers a direct connection to a backend.
     fn note_direct(between: &Tuple<Self>);
+    /// The other peer of a socket that has the one that `key` names.
+    fn socket_peer(key: &SocketKey<Self>) -> Option<SocketPeer<Self>>;
+    /// Remembers it; false where there is no room.
+    fn set_socket_peer(key: &SocketKey<Self>, peer: &SocketPeer<Self>) -> bool;
+    /// Forgets it.
+    fn remove_socket_peer(key: &SocketKey<Self>);
     /// The address that masquerading takes on `device`.
     fn masquerade_address(device: &Device) -> Self;
     /// This CPU's desk.
@@ -143,7 +158,7 @@ pub trait Tables: Address {
 
 macro_rules! tables {
     ($family:ty, $index:literal, $flows:ident, $tuples:ident, $frontends:ident, $backends:ident,
-     $node_addrs:ident, $direct:ident, $masq:ident, $desk:ident) => {
+     $node_addrs:ident, $direct:ident, $sockets:ident, $masq:ident, $desk:ident) => {
         impl Tables for $family {
             const INDEX: u32 = $index;
 
@@ -198,6 +213,24 @@ macro_rules! tables {
             }
 
             #[inline(always)]
+            fn socket_peer(key: &SocketKey<Self>) -> Option<SocketPeer<Self>> {
+                // SAFETY: the entry is copied at once. Should it be another socket's by then, which
+                // takes a full map and a pause in between, this one was the longest unused.
+                unsafe { $sockets.get(key).copied() }
+            }
+
+            #[inline(always)]
+            fn set_socket_peer(key: &SocketKey<Self>, peer: &SocketPeer<Self>) -> bool {
+                $sockets.insert(key, peer, 0).is_ok()
+            }
+
+            #[inline(always)]
+            fn remove_socket_peer(key: &SocketKey<Self>) {
+                // One that is not there is what the caller wants.
+                let _ = $sockets.remove(key);
+            }
+
+            #[inline(always)]
             fn masquerade_address(device: &Device) -> Self {
                 device.$masq
             }
@@ -210,8 +243,32 @@ macro_rules! tables {
     };
 }
 
-tables!(V4, 0, FLOWS4, TUPLES4, FRONTENDS4, BACKENDS4, NODE_ADDRS4, DIRECT4, masq4, DESK4);
-tables!(V6, 1, FLOWS6, TUPLES6, FRONTENDS6, BACKENDS6, NODE_ADDRS6, DIRECT6, masq6, DESK6);
+tables!(
+    V4,
+    0,
+    FLOWS4,
+    TUPLES4,
+    FRONTENDS4,
+    BACKENDS4,
+    NODE_ADDRS4,
+    DIRECT4,
+    SOCKETS4,
+    masq4,
+    DESK4
+);
+tables!(
+    V6,
+    1,
+    FLOWS6,
+    TUPLES6,
+    FRONTENDS6,
+    BACKENDS6,
+    NODE_ADDRS6,
+    DIRECT6,
+    SOCKETS6,
+    masq6,
+    DESK6
+);
 
 /// What the filter says of an address.
 #[derive(Clone, Copy)]

@@ -1,5 +1,7 @@
 //! Counters and events.
 
+use core::ffi::c_void;
+
 use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT};
 use aya_log_ebpf::debug;
 use svclb_common::{
@@ -13,7 +15,7 @@ use svclb_common::{
 use crate::{
     maps::{self, Tables},
     packet::{Step, Stop},
-    raw::{self, Skb},
+    raw::{self, Skb, Socket},
 };
 
 /// Counts what became of a packet and turns it into the hook's action.
@@ -25,7 +27,7 @@ pub fn conclude<A: Tables>(skb: &Skb, tuple: &Tuple<A>, result: Step<Outcome>) -
     };
     count(outcome);
     if matches!(outcome.kind(), Kind::Dropped) {
-        tell(skb, tuple, outcome);
+        tell(skb.as_ptr(), skb.ifindex(), tuple, outcome);
         return TCX_DROP;
     }
     TCX_NEXT
@@ -44,7 +46,7 @@ pub fn unparsed(stop: Stop) -> i32 {
 #[inline(always)]
 pub fn note<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
     count(outcome);
-    tell(skb, tuple, outcome);
+    tell(skb.as_ptr(), skb.ifindex(), tuple, outcome);
 }
 
 /// Counts an outcome.
@@ -60,7 +62,7 @@ pub fn count(outcome: Outcome) {
 #[inline(always)]
 pub fn traffic(skb: &Skb, flow: &Facts, role: Role) {
     let (packets, bytes) = (u64::from(skb.segments()), u64::from(skb.len()));
-    each_counter(flow, |traffic| {
+    each_counter(flow.service, flow.backend_id, |traffic| {
         if role.from_client() {
             traffic.packets += packets;
             traffic.bytes += bytes;
@@ -75,29 +77,52 @@ pub fn traffic(skb: &Skb, flow: &Facts, role: Role) {
 #[inline(always)]
 pub fn opened(flow: &Facts) {
     count(Outcome::Opened);
-    each_counter(flow, |traffic| traffic.flows += 1);
+    each_counter(flow.service, flow.backend_id, |traffic| traffic.flows += 1);
+}
+
+/// Counts an outcome at a socket hook, which packets' hooks may interrupt.
+#[inline(always)]
+pub fn count_at_socket(outcome: Outcome) {
+    if let Some(counter) = maps::outcome(outcome) {
+        // SAFETY: this CPU's own entry of a per-CPU array, and the addition is atomic.
+        raw::add(unsafe { &mut *counter }, 1);
+    }
+}
+
+/// Counts a socket's new flow for its service and its backend.
+#[inline(always)]
+pub fn opened_at_socket(service: u32, backend: u32) {
+    each_counter(service, backend, |traffic| raw::add(&mut traffic.flows, 1));
+}
+
+/// Counts that a socket was refused, and sends it as an event: the peer that it named is known, its
+/// own address mostly not yet.
+#[inline(always)]
+pub fn refused<A: Tables>(socket: &Socket, asked: &Tuple<A>) {
+    count_at_socket(Outcome::SocketRefused);
+    tell(socket.as_ptr(), 0, asked, Outcome::SocketRefused);
 }
 
 #[inline(always)]
-fn each_counter(flow: &Facts, mut add: impl FnMut(&mut Traffic)) {
+fn each_counter(service: u32, backend: u32, mut add: impl FnMut(&mut Traffic)) {
     let mut to = |counter: Option<*mut Traffic>| {
         if let Some(traffic) = counter {
             // SAFETY: this CPU's own entry of a per-CPU array.
             add(unsafe { &mut *traffic });
         }
     };
-    to(maps::service_traffic(flow.service));
-    to(maps::backend_traffic(flow.backend_id));
+    to(maps::service_traffic(service));
+    to(maps::backend_traffic(backend));
 }
 
 #[inline(never)]
-fn tell<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
-    maps::send(Event::new(outcome as u32, raw::now_ns(), skb.ifindex(), tuple));
+fn tell<A: Tables>(context: *mut c_void, ifindex: u32, tuple: &Tuple<A>, outcome: Outcome) {
+    maps::send(Event::new(outcome as u32, raw::now_ns(), ifindex, tuple));
     debug!(
-        skb.as_ptr(),
+        context,
         "outcome {} on device {}: protocol {} port {} to {}",
         outcome as u32,
-        skb.ifindex(),
+        ifindex,
         tuple.protocol,
         tuple.sport,
         tuple.dport

@@ -10,6 +10,7 @@ pub mod health;
 mod http;
 pub mod loader;
 pub mod metrics;
+pub mod netns;
 pub mod pins;
 pub mod plan;
 pub mod problem;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, thread, time::Duration};
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
+    programs::{CgroupSockAddr, Program, ProgramError, ProgramInfo, SchedClassifier},
 };
 use svclb_common::{flow::Timeouts, layout};
 use tracing::{debug, info, warn};
@@ -33,8 +33,12 @@ pub mod program {
     pub const EGRESS_IP: &str = "egress_ip";
     /// Releases expired flows; run by the agent, never attached.
     pub const SWEEP: &str = "sweep";
-    /// All of them.
-    pub const ALL: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
+    /// All that handle packets.
+    pub const PACKETS: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
+    /// Hooks at sockets that ask.
+    pub const ASKING: &[&str] = &["connect4", "connect6", "sendmsg4", "sendmsg6"];
+    /// Hooks at sockets that tell who answers.
+    pub const ANSWERING: &[&str] = &["recvmsg4", "recvmsg6", "getpeername4", "getpeername6"];
 }
 
 /// Entries of the maps whose size an operator may choose.
@@ -97,6 +101,10 @@ pub struct Options {
     pub masquerade_ports: RangeInclusive<u16>,
     /// Seed of the hash that chooses backends.
     pub hash_seed: u32,
+    /// The kernel's cookie of the node's network namespace, whose sockets the socket hooks serve.
+    pub node_netns: u64,
+    /// Whether they serve those of every other one, too.
+    pub all_sockets: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -108,6 +116,8 @@ impl Default for Options {
             timeouts: Timeouts::DEFAULT,
             masquerade_ports: 10_240..=29_999,
             hash_seed: 0,
+            node_netns: 0,
+            all_sockets: false,
             log_level: 0,
         }
     }
@@ -136,6 +146,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     let flow_slots = flow_slots(&entries)?;
     let masquerade_count = u16::try_from(options.masquerade_ports.len())
         .context("there are more masquerade ports than a 16-bit number can count")?;
+    let all_sockets = u8::from(options.all_sockets);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -144,6 +155,8 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("MASQ_FIRST", options.masquerade_ports.start(), true)
         .override_global("MASQ_COUNT", &masquerade_count, true)
         .override_global("HASH_SEED", &options.hash_seed, true)
+        .override_global("NODE_NETNS", &options.node_netns, true)
+        .override_global("ALL_SOCKETS", &all_sockets, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));
@@ -177,12 +190,24 @@ impl Loaded {
     ///
     /// Fails if there is no such program.
     pub fn program(&mut self, name: &str) -> Result<SchedClassifier> {
-        let program = classifier(&mut self.ebpf, name)?;
+        let program = self.ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+        let program: &mut SchedClassifier =
+            program.try_into().with_context(|| format!("program {name} is no classifier"))?;
         let clone = || -> Result<SchedClassifier, ProgramError> {
             let info: ProgramInfo = program.info()?;
             SchedClassifier::from_program_info(info, name.to_owned().into())
         };
         clone().with_context(|| format!("program {name}"))
+    }
+
+    /// A loaded program of a socket hook.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such program.
+    pub fn socket_program(&mut self, name: &str) -> Result<&mut CgroupSockAddr> {
+        let program = self.ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+        program.try_into().with_context(|| format!("program {name} is of no socket hook"))
     }
 }
 
@@ -190,9 +215,7 @@ impl Loaded {
 fn verify(ebpf: &mut Ebpf) -> Result<()> {
     thread::scope(|scope| {
         let load = |(name, program): (&str, &mut Program)| {
-            let classifier: &mut SchedClassifier =
-                program.try_into().with_context(|| format!("program {name} is no classifier"))?;
-            classifier.load().map_err(shorten).with_context(|| format!("load program {name}"))
+            load_program(program).map_err(shorten).with_context(|| format!("load program {name}"))
         };
         let verified: Vec<_> = ebpf
             .programs_mut()
@@ -207,6 +230,19 @@ fn verify(ebpf: &mut Ebpf) -> Result<()> {
     })
 }
 
+/// Loads one program of the object file.
+///
+/// # Errors
+///
+/// Fails if the kernel refuses it, or it is of a kind that svclb has no use for.
+pub fn load_program(program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::SchedClassifier(program) => program.load(),
+        Program::CgroupSockAddr(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
 /// The verifier's log can have a hundred thousand lines; the last ones say what it objects to.
 fn shorten(error: ProgramError) -> anyhow::Error {
     let ProgramError::LoadError { io_error, verifier_log } = error else { return error.into() };
@@ -215,11 +251,6 @@ fn shorten(error: ProgramError) -> anyhow::Error {
     let lines: Vec<&str> = log.lines().collect();
     let last = lines[lines.len().saturating_sub(VERIFIER_LINES)..].join("\n");
     anyhow!("{io_error}; the verifier's last lines:\n{last}")
-}
-
-fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
-    let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
-    program.try_into().with_context(|| format!("program {name} is no classifier"))
 }
 
 /// The entries of every map of a chosen size: as pinned where it is pinned.
@@ -273,8 +304,8 @@ mod tests {
         for name in layout::map::ALL {
             assert!(object.maps.contains_key(*name), "no map {name}");
         }
-        for name in program::ALL {
-            assert!(object.programs.contains_key(*name), "no program {name}");
+        for name in [program::PACKETS, program::ASKING, program::ANSWERING].concat() {
+            assert!(object.programs.contains_key(name), "no program {name}");
         }
         for name in Sizes::default().entries().keys() {
             assert!(layout::map::ALL.contains(name), "{name} has a size but no pin");

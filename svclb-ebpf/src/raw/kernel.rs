@@ -1,6 +1,6 @@
 //! The kernel's helpers that have nothing to do with the packet's bytes.
 
-use core::ffi::c_void;
+use core::{arch::asm, ffi::c_void};
 
 use aya_ebpf::{
     bindings::{
@@ -29,6 +29,27 @@ pub fn now_ns() -> u64 {
 pub fn cpu() -> u32 {
     // SAFETY: no arguments.
     unsafe { helpers::bpf_get_smp_processor_id() }
+}
+
+/// A random number.
+#[inline(always)]
+pub fn random() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { helpers::bpf_get_prandom_u32() }
+}
+
+/// Adds to a counter that somebody may interrupt the program to add to.
+#[inline(always)]
+pub fn add(counter: &mut u64, number: u64) {
+    // SAFETY: the reference is to eight aligned bytes. core's atomics are not there for this target:
+    // BPF has them, rustc says it has not.
+    unsafe {
+        asm!(
+            "lock *(u64 *)({at} + 0) += {number}",
+            at = in(reg) core::ptr::from_mut(counter),
+            number = in(reg) number,
+        );
+    }
 }
 
 /// Calls `body` with 0, 1, ... until it returns `true` or `count` is reached.

@@ -1,9 +1,11 @@
-//! The only raw pointers: the packet, the flow records, the kernel's helpers.
+//! The only raw pointers: the packet, the socket, the flow records, the kernel's helpers.
 
 mod kernel;
 mod record;
 mod skb;
+mod socket;
 
-pub use kernel::{cpu, has_socket, neighbour, now_ns, repeat};
+pub use kernel::{add, cpu, has_socket, neighbour, now_ns, random, repeat};
 pub use record::{Locked, Record};
 pub use skb::{Note, Skb};
+pub use socket::Socket;

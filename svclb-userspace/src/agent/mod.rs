@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 use tracing::{info, warn};
 
 use crate::{
-    attach::{Mechanism, Monitor, Worker},
+    attach::{self, Mechanism, Monitor, SocketOptions, Worker},
     config::Observability,
     events,
     loader::{self, Loaded},
@@ -53,6 +53,8 @@ pub struct Options {
     pub load: loader::Options,
     /// How to attach; the best that the kernel has if `None`.
     pub mechanism: Option<Mechanism>,
+    /// How to serve the node's own processes.
+    pub sockets: SocketOptions,
     /// The kernel programs' own log.
     pub kernel_log: KernelLog,
     /// A file that exists while the agent is ready.
@@ -80,8 +82,9 @@ pub enum From {
 ///
 /// # Errors
 ///
-/// Fails if another agent uses the same bpffs, if a port to listen at is taken, if the programs cannot be loaded or the devices not
-/// be listed, and when the source or netlink ends.
+/// Fails if another agent uses the same bpffs, if a port to listen at is taken, if the programs
+/// cannot be loaded, the control group is none or the devices cannot be listed, and when the source
+/// or netlink ends.
 pub async fn run(pins: Pins, options: Options) -> Result<()> {
     let mut stop = Stop::new()?;
     let Some(_lock) = pins.lock()? else {
@@ -91,6 +94,7 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     let ready = Ready::new(options.ready_file.clone(), observers.health.clone())?;
     let mut loaded = loader::load(&pins, &options.load)?;
     follow_kernel(&pins, &mut loaded, options.kernel_log)?;
+    attach::serve_sockets(&mut loaded, &pins, &options.sockets)?;
     let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
     let worker = Worker::start(&mut loaded, &pins, mechanism, observers.metrics.clone())?;
     let monitor = Monitor::start(&worker).await?;

@@ -8,9 +8,13 @@
 //!                         worker (a thread of its own): `devices` map, TCX or clsact hooks
 //! ```
 //!
+//! The hooks at sockets are another matter: they are attached once, to a control group.
+//!
 //! Attaching waits for an RCU grace period in the kernel, so it never happens on the thread that
 //! reads netlink or writes services.
 
+mod cgroup;
+mod cgroup_root;
 mod clsact;
 mod hooks;
 mod monitor;
@@ -19,6 +23,8 @@ mod network;
 mod tcx;
 mod worker;
 
+pub use cgroup::{Options as SocketOptions, SocketHooks, serve_sockets};
+pub use cgroup_root::{NoCgroup, cgroup_root, is_machines};
 pub use hooks::{Mechanism, detach_all};
 pub use monitor::Monitor;
 pub use netlink::is_supported;

@@ -22,6 +22,7 @@ use super::{
     hooks::{Attached, Hook},
     network::Target,
 };
+use crate::pins;
 
 /// Attaches `program`, first in line at ingress and last at egress: svclb sees packets as the wire
 /// brought them, and its answers pass everybody else's programs before they are changed.
@@ -63,7 +64,7 @@ fn adopt(
     let (_, programs) = SchedClassifier::query_tcx(&target.name, hook.attach_type())?;
     if !programs.iter().any(|program| program.id() == attached) {
         info!(name = target.name, hook = hook.name(), "a stale link is removed");
-        remove(pin)?;
+        pins::unpin(pin)?;
         return Ok(None);
     }
     if attached == program.info()?.id() {
@@ -77,7 +78,7 @@ fn adopt(
 
 /// Removes the pin of a hook, if there is one. The kernel detaches the link.
 pub(super) fn unpin(links: &Path, index: u32, hook: Hook) -> Result<()> {
-    remove(&pin(links, index, hook))
+    pins::unpin(&pin(links, index, hook))
 }
 
 /// Whether a hook of a device has a pinned link.
@@ -98,15 +99,6 @@ fn pin(links: &Path, index: u32, hook: Hook) -> PathBuf {
 
 fn index_of(pin: &str) -> Option<u32> {
     pin.split_once('-')?.0.parse().ok()
-}
-
-fn remove(pin: &Path) -> Result<()> {
-    match fs::remove_file(pin) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", pin.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn is_not_found(error: &SyscallError) -> bool {

@@ -10,8 +10,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use svclb::{
     agent::{self, From},
+    attach::{SocketHooks, SocketOptions},
     config::{self, Config, Flows, Layer, Maps, Resolved},
     loader::{self, Sizes},
+    netns,
     pins::Pins,
     source::{kubernetes::Connection, manifests::Ranges},
     telemetry,
@@ -62,9 +64,12 @@ impl Run {
                 timeouts: timeouts(&flows),
                 masquerade_ports: flows.masquerade_ports.0,
                 hash_seed: random(),
+                node_netns: netns::cookie()?,
+                all_sockets: agent.socket_hooks == SocketHooks::All,
                 log_level: logs.bpf_log.number(),
             },
             mechanism: agent.attach,
+            sockets: SocketOptions { hooks: agent.socket_hooks, cgroup: agent.cgroup },
             kernel_log: logs.bpf_log,
             ready_file: agent.ready_file,
             observability,

@@ -10,7 +10,7 @@ use super::{
     values::{Listen, PerService, PortRange, PowerOfTwo, Servers},
 };
 use crate::{
-    attach::Mechanism,
+    attach::{Mechanism, SocketHooks},
     pins::DEFAULT_BPFFS,
     source::manifests::Ranges,
     telemetry::{KernelLog, LogFormat},
@@ -21,11 +21,17 @@ section! {
     Agent, AgentLayer, "Agent" {
         /// Where bpffs is mounted.
         [value_name = "DIR"] bpffs: PathBuf = DEFAULT_BPFFS.into();
+        /// Whose sockets are served as they connect: `host` (those in the node's own network
+        /// namespace), `all` (those of pods, too), or `off`.
+        [value_enum] socket_hooks: SocketHooks = SocketHooks::Host;
         unset:
         /// Name of this node in the cluster; its host name by default.
         [value_name = "NAME"] node_name: String;
         /// How to attach to devices; the best that the kernel has by default.
         [value_enum] attach: Mechanism;
+        /// Control group (version 2) whose processes the socket hooks serve; all of the machine's by
+        /// default.
+        [value_name = "DIR"] cgroup: PathBuf;
         /// A file that exists while the agent is ready.
         [value_name = "FILE"] ready_file: PathBuf;
     }

@@ -37,7 +37,7 @@ impl Collector for Sample {
 
 impl Sample {
     fn encode_outcomes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result {
-        let help = "What became of packets, and notes about flows";
+        let help = "What became of packets and sockets' calls, and notes about flows";
         let outcomes = self.outcomes.iter().map(|(outcome, count)| {
             ([("kind", outcome.kind().name()), ("outcome", outcome.name())], *count)
         });

@@ -159,6 +159,16 @@ impl Pins {
     }
 }
 
+/// Removes a pin, if it is there. A link whose last pin it was is detached by the kernel.
+pub(crate) fn unpin(pin: &Path) -> Result<()> {
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", pin.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether `folder` is still what `path` leads to: an unload may have removed it meanwhile, and a
 /// lock on what nobody else can find protects nothing.
 fn is_at(folder: &File, path: &Path) -> bool {

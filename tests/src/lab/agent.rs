@@ -49,6 +49,9 @@ impl Agent {
         let mut command = command(node)?;
         command.arg("run").arg(option).arg(source);
         command.args(["--node-name", &node.name]).arg("--bpffs").arg(node.bpffs());
+        if !extra.contains(&"--cgroup") {
+            command.arg("--cgroup").arg(node.cgroup());
+        }
         command.arg("--ready-file").arg(&ready).args(extra);
         let log = log_of(node);
         let mut process = Process::start(command, node.netns(), node.cgroup(), &log)?;

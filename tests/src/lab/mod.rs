@@ -51,6 +51,7 @@ mod pod_link;
 mod preset;
 mod process;
 mod station;
+mod tool;
 mod topology;
 mod vxlan;
 mod wait;

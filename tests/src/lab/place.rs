@@ -15,8 +15,9 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use svclb::attach::cgroup_root;
 
 use super::{
     netns::{self, NAMES},
@@ -161,17 +162,8 @@ fn remove_empty(cgroup: &Path) -> Result<()> {
 }
 
 fn cgroup_of(tag: &str) -> Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
-    let Some(root) = mounts.lines().find_map(cgroup2_mount) else {
-        bail!("no cgroup2 file system is mounted; the lab needs one (/sys/fs/cgroup)");
-    };
-    Ok(Path::new(root).join(format!("svclb-{tag}")))
-}
-
-fn cgroup2_mount(line: &str) -> Option<&str> {
-    let mut fields = line.split(' ').skip(1);
-    let (target, kind) = (fields.next()?, fields.next()?);
-    (kind == "cgroup2").then_some(target)
+    let root = cgroup_root().context("the lab's processes have control groups of their own")?;
+    Ok(root.join(format!("svclb-{tag}")))
 }
 
 fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -197,12 +189,5 @@ mod tests {
         assert_eq!(stale_tag("4294967295-3").as_deref(), Some("4294967295-3"));
         assert_eq!(stale_tag("svclb-demo-node1"), None);
         assert_eq!(stale_tag("cni-1234"), None);
-    }
-
-    #[test]
-    fn the_cgroup2_mount_is_found() {
-        let line = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0";
-        assert_eq!(cgroup2_mount(line), Some("/sys/fs/cgroup/unified"));
-        assert_eq!(cgroup2_mount("tmpfs /sys/fs/cgroup tmpfs rw 0 0"), None);
     }
 }

@@ -38,6 +38,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Either<Empty<Bytes>, Pattern>>,
+    peer: SocketAddr,
 }
 
 impl Connection {
@@ -55,9 +56,15 @@ impl Connection {
         let connected = timeout(PATIENCE, socket.connect(dst)).await;
         let stream = connected.context("connect: no answer")?.context("connect")?;
         stream.set_nodelay(true).context("TCP_NODELAY")?;
+        let peer = stream.peer_addr().context("peer's address")?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.context("handshake")?;
         tokio::spawn(driver);
-        Ok(Self { sender })
+        Ok(Self { sender, peer })
+    }
+
+    /// The address that it is connected to, by the socket's own word.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// Asks who answers.

@@ -7,6 +7,7 @@ pub mod generator;
 pub mod http;
 pub mod load;
 pub mod pattern;
+pub mod peer;
 pub mod report;
 pub mod server;
 pub mod udp;

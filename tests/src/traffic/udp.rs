@@ -130,13 +130,14 @@ pub fn in_turn(source: SocketAddr, targets: &[SocketAddr]) -> Result<()> {
 }
 
 /// `size` bytes, the last eight the number.
-fn question(number: u64, size: usize) -> Vec<u8> {
+pub(super) fn question(number: u64, size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..size.max(SMALLEST) - 8).map(|i| (i % 251) as u8).collect();
     bytes.extend(number.to_be_bytes());
     bytes
 }
 
-fn check(answer: &[u8]) -> Result<(u64, String)> {
+/// The number and the server's name of an answer that is a question's, byte for byte.
+pub(super) fn check(answer: &[u8]) -> Result<(u64, String)> {
     let end = answer.iter().position(|byte| *byte == 0).context("no name in the UDP answer")?;
     let number = answer.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)).unwrap_or_default();
     let expected = question(number, answer.len());

@@ -51,7 +51,8 @@ fn start(world: &World) -> Result<Process> {
     let kubeconfig = world.cluster.kubeconfig_with_token(ACCOUNT, &world.token()?)?;
     let mut agent = Command::new(binary("svclb", "SVCLB_BIN", "svclb-userspace")?);
     agent.arg("run").arg("--kubeconfig").arg(kubeconfig).args(["--node-name", &node.name]);
-    agent.arg("--bpffs").arg(node.bpffs()).env("NO_COLOR", "1");
+    agent.arg("--bpffs").arg(node.bpffs()).arg("--cgroup").arg(node.cgroup());
+    agent.env("NO_COLOR", "1");
     let log = node.folder().join("agent.log");
     Process::start(agent, node.netns(), node.cgroup(), &log)
 }

@@ -13,7 +13,7 @@ use svclb_tests::{
         manifests::{self, ServicePort},
         wait_for,
     },
-    traffic::{http, load::Load, report::Report, udp},
+    traffic::{http, load::Load, peer::How, report::Report, udp},
 };
 
 use crate::cluster::{ACCOUNT, NAMESPACE, apply, cluster};
@@ -93,7 +93,9 @@ impl World {
         })?;
         both_answer(&report)?;
         let pod = self.lab.node(1).pod("web-1")?.netns()?;
-        both_answer(&pod.run(|| Load::http(inside, 200).run())?)
+        both_answer(&pod.run(|| Load::http(inside, 200).run())?)?;
+        // The node's own processes, by the control group that the agent has been given.
+        How::ALL.iter().try_for_each(|how| self.lab.node(1).ask(*how, &[inside]).map(drop))
     }
 }
 

@@ -1,12 +1,12 @@
 //! How svclb comes, stays and goes.
 
-use std::{fs, time::Duration};
+use std::{fs, net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use svclb_tests::{
     lab::{Family, Node, SOON, command, wait_for},
-    traffic::{block_on, http, http::Connection},
+    traffic::{block_on, http, http::Connection, peer::How},
 };
 
 use crate::{
@@ -125,6 +125,9 @@ fn unload(world: &mut World) -> Result<()> {
     let dst = NEAR.at(world.lab.node(1), Family::V4);
     let asked = world.lab.external().netns().run(|| Ok(std::net::TcpStream::connect(dst)))?;
     ensure!(asked.is_err(), "{dst} still answers");
+    let (node, local) = (world.lab.node(1), (Ipv4Addr::LOCALHOST, NEAR.node_port()).into());
+    // As at devices: a moment later.
+    wait_for(&format!("{local} not to answer"), SOON, || node.ask(How::Tcp, &[local]).err())?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 
 mod bare;
 mod client;
+mod host;
+mod host_modes;
 mod life;
 mod load;
 mod objects;
@@ -31,6 +33,8 @@ use crate::scenario::Scenario;
 const SCENARIOS: &[&[Scenario]] = &[
     bare::SCENARIOS,
     reach::SCENARIOS,
+    host::SCENARIOS,
+    host_modes::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,

@@ -49,7 +49,7 @@ impl Service {
         node.ip.socket(family, self.node_port())
     }
 
-    fn node_port(&self) -> u16 {
+    pub(crate) fn node_port(&self) -> u16 {
         30_000 + u16::from(self.index)
     }
 

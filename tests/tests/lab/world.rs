@@ -57,7 +57,21 @@ impl World {
 
     /// Starts the agent of node `n`, beside those that run.
     pub(crate) fn start_agent(&self, n: u8) -> Result<Agent> {
-        Agent::start(self.lab.node(n), self.manifests.folder(), &[])
+        self.start_agent_with(n, &[])
+    }
+
+    /// The same with options.
+    pub(crate) fn start_agent_with(&self, n: u8, options: &[&str]) -> Result<Agent> {
+        Agent::start(self.lab.node(n), self.manifests.folder(), options)
+    }
+
+    /// Ends the agent of node `n` and starts its next one.
+    pub(crate) fn restart_agent(&mut self, n: u8, options: &[&str]) -> Result<()> {
+        let place = usize::from(n) - 1;
+        self.agents.remove(place).terminate()?;
+        let next = self.start_agent_with(n, options)?;
+        self.agents.insert(place, next);
+        Ok(())
     }
 
     /// The server of that name.

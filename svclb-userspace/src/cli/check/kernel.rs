@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use caps::{CapSet, Capability};
-use svclb::{attach::Mechanism, pins::Pins};
+use svclb::{
+    attach::{self, Mechanism},
+    pins::Pins,
+};
 
 use super::{Finding, Grade};
 
@@ -58,21 +61,15 @@ fn bpffs_mount(bpffs: &Path) -> Finding {
 }
 
 fn cgroup2() -> Finding {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    match cgroup2_mount(&mounts) {
-        Some(path) => Finding::new("cgroup2", Grade::Ok, path),
-        None => Finding::new("cgroup2", Grade::Warning, "not mounted"),
-    }
-}
-
-/// The shortest path, should there be several: the others are somebody's own.
-fn cgroup2_mount(mounts: &str) -> Option<&str> {
-    let paths = mounts.lines().filter_map(|line| {
-        let mut fields = line.split(' ');
-        let (path, kind) = (fields.nth(1)?, fields.next()?);
-        (kind == "cgroup2").then_some(path)
-    });
-    paths.min_by_key(|path| path.len())
+    let (grade, detail) = match attach::cgroup_root() {
+        Ok(root) if attach::is_machines(&root) => (Grade::Ok, root.display().to_string()),
+        Ok(root) => {
+            let root = root.display();
+            (Grade::Warning, format!("{root} is a part: socket hooks serve only its processes"))
+        }
+        Err(error) => (Grade::Warning, format!("{error}; the node's own processes go unserved")),
+    };
+    Finding::new("cgroup2", grade, detail)
 }
 
 fn capabilities() -> Finding {
@@ -111,13 +108,5 @@ mod tests {
         assert_eq!(grade("7.0"), Grade::Ok);
         assert_eq!(grade("5.15.0"), Grade::Fail);
         assert_eq!(grade("unheard of"), Grade::Unknown);
-    }
-
-    #[test]
-    fn cgroup2_is_found_where_it_is_mounted() {
-        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
-                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified"));
-        assert_eq!(cgroup2_mount("proc /proc proc rw 0 0\n"), None);
     }
 }

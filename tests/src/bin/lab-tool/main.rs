@@ -1,10 +1,15 @@
 //! The lab's programs: what pods run, and clients to play with by hand.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use svclb_tests::traffic::{block_on, load::Load, server};
+use svclb_tests::traffic::{
+    block_on,
+    load::Load,
+    peer::{self, How},
+    server,
+};
 
 /// The lab's programs.
 #[derive(Parser)]
@@ -28,6 +33,21 @@ enum Command {
     Http(Target),
     /// Open UDP sockets and print who answered, as JSON.
     Udp(Target),
+    /// Ask each address once and print who answered from where, as JSON.
+    Ask {
+        /// How to ask.
+        #[arg(value_enum)]
+        how: How,
+        /// Ask all of them this many times.
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Milliseconds before each question.
+        #[arg(long, default_value_t = 0)]
+        pause: u64,
+        /// Addresses with ports, one after the other.
+        #[arg(required = true)]
+        to: Vec<SocketAddr>,
+    },
 }
 
 #[derive(Args)]
@@ -53,6 +73,11 @@ fn main() -> Result<()> {
         Command::Serve { name, listen } => block_on(server::serve(name, &listen)),
         Command::Http(target) => report(&target, false),
         Command::Udp(target) => report(&target, true),
+        Command::Ask { how, rounds, pause, to } => {
+            let told = peer::ask(how, &to.repeat(rounds), Duration::from_millis(pause))?;
+            println!("{}", serde_json::to_string(&told)?);
+            Ok(())
+        }
     }
 }
 

@@ -7,11 +7,9 @@ mod table;
 use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
-use aya::{
-    EbpfLoader,
-    programs::{Program, SchedClassifier},
-};
+use aya::{EbpfLoader, programs::Program};
 use clap::Parser;
+use svclb::loader::load_program;
 use svclb_tests::machine;
 use table::{Row, Table};
 
@@ -54,9 +52,8 @@ fn measure(object: &PathBuf) -> Result<Table> {
 }
 
 fn load(name: &str, program: &mut Program) -> Result<Row> {
-    let program: &mut SchedClassifier = program.try_into()?;
     let start = Instant::now();
-    program.load()?;
+    load_program(program)?;
     let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
     let info = program.info()?;
     Ok(Row {

@@ -1,0 +1,185 @@
+//! Calls by which a process asks: `connect`, and `sendmsg` of a socket that is not connected.
+
+use svclb_common::{
+    address::Address,
+    frontend::{Backend, Frontend, FrontendKey},
+    hash,
+    outcome::Outcome,
+    socket::{SocketKey, SocketPeer},
+    tuple::Tuple,
+};
+
+use super::{Call, FAIL, Name, PROCEED, is_of_node};
+use crate::{
+    config,
+    maps::{self, Tables},
+    raw::{self, Socket},
+    report,
+    service::{self, NONE},
+};
+
+/// A process connects a socket: decided once, remembered to name the peer.
+pub struct Connect;
+
+impl Call for Connect {
+    #[inline(always)]
+    fn handle<N: Name>(socket: &mut Socket) -> i32 {
+        let asked = Asked::<N::Address>::of::<N>(socket);
+        let frontend = asked.frontend(socket);
+        if frontend.service == NONE.service {
+            asked.forget_answering();
+            return PROCEED;
+        }
+        let Some((id, backend)) = service::choose(frontend.service, raw::random()) else {
+            return asked.refuse(socket);
+        };
+        let kept = asked.remember_answering(frontend, id, backend);
+        report::opened_at_socket(frontend.service, id);
+        asked.give::<N>(socket, backend, kept, Outcome::SocketConnected)
+    }
+}
+
+/// A process sends a datagram to an address: those of one socket stay at one backend as long as it
+/// serves.
+pub struct Send;
+
+impl Call for Send {
+    #[inline(always)]
+    fn handle<N: Name>(socket: &mut Socket) -> i32 {
+        let asked = Asked::<N::Address>::of::<N>(socket);
+        let frontend = asked.frontend(socket);
+        if frontend.service == NONE.service {
+            // The kernel names the peer of an IPv6 socket that is connected to IPv4 at each datagram.
+            if !socket.is_connected() {
+                asked.forget_answering();
+            }
+            return PROCEED;
+        }
+        let known = asked.backend(frontend);
+        let chosen = if known.is_some() { known } else { asked.choose(frontend) };
+        let Some((id, backend)) = chosen else { return asked.refuse(socket) };
+        let mut kept = asked.remember_answering(frontend, id, backend);
+        if known.is_none() {
+            kept &= asked.remember_backend(frontend, id, backend);
+            report::opened_at_socket(frontend.service, id);
+        }
+        asked.give::<N>(socket, backend, kept, Outcome::SocketSent)
+    }
+}
+
+/// Whom a socket asks.
+struct Asked<A> {
+    cookie: u64,
+    address: A,
+    port: u16,
+    protocol: u8,
+}
+
+impl<A: Tables> Asked<A> {
+    #[inline(always)]
+    fn of<N: Name<Address = A>>(socket: &Socket) -> Self {
+        let named = N::get(socket);
+        // No address is the host's own to the kernel. (Among frontends it is the node's ports.)
+        let address = if named.is_any() { A::LOOPBACK } else { named };
+        let protocol = socket.protocol() as u8;
+        Self { cookie: socket.cookie(), address, port: socket.port(), protocol }
+    }
+
+    /// The frontend that is asked, or [`NONE`].
+    #[inline(always)]
+    fn frontend(&self, socket: &Socket) -> Frontend {
+        let Self { address, port, protocol, .. } = self;
+        if address.is_loopback() {
+            let found = A::frontend(&FrontendKey::node_port(*port, *protocol));
+            // Another namespace's loopback is not the node's.
+            return if is_of_node(socket) { found.unwrap_or(NONE) } else { NONE };
+        }
+        if !maps::concern(address).frontend {
+            return NONE;
+        }
+        service::frontend(address, *port, *protocol, || A::is_node_address(address))
+    }
+
+    /// The backend that this socket's datagrams to the frontend go to, if it still serves.
+    #[inline(always)]
+    fn backend(&self, frontend: Frontend) -> Option<(u32, &'static Backend<A>)> {
+        let known = A::socket_peer(&self.asked_key())?;
+        let id = known.backend;
+        if !service::serves(frontend.service, id, &known.address, known.port) {
+            return None;
+        }
+        A::backend(id).map(|backend| (id, backend))
+    }
+
+    /// The same choice again, should the socket be forgotten.
+    #[inline(always)]
+    fn choose(&self, frontend: Frontend) -> Option<(u32, &'static Backend<A>)> {
+        let hash = hash::socket(config::hash_seed(), self.cookie, &self.address, self.port);
+        service::choose(frontend.service, hash)
+    }
+
+    /// Remembers where the next datagrams go; false if there is no room.
+    #[inline(always)]
+    fn remember_backend(&self, frontend: Frontend, id: u32, backend: &Backend<A>) -> bool {
+        let peer = peer(backend.address, backend.port, frontend, id);
+        A::set_socket_peer(&self.asked_key(), &peer)
+    }
+
+    /// Remembers whom the backend's answers come from; false if there is no room. Where two
+    /// frontends share a backend, a socket's last question is what is answered.
+    #[inline(always)]
+    fn remember_answering(&self, frontend: Frontend, id: u32, backend: &Backend<A>) -> bool {
+        let key = SocketKey::answering(self.cookie, backend.address, backend.port);
+        let peer = peer(self.address, self.port, frontend, id);
+        A::socket_peer(&key) == Some(peer) || A::set_socket_peer(&key, &peer)
+    }
+
+    /// Nobody's frontend is asked: should a backend be asked directly, it answers in its own name.
+    #[inline(always)]
+    fn forget_answering(&self) {
+        if !maps::concern(&self.address).backend {
+            return;
+        }
+        let key = SocketKey::answering(self.cookie, self.address, self.port);
+        if A::socket_peer(&key).is_some() {
+            A::remove_socket_peer(&key);
+        }
+    }
+
+    /// Names the backend in place of the frontend.
+    #[inline(always)]
+    fn give<N: Name<Address = A>>(
+        &self,
+        socket: &mut Socket,
+        backend: &Backend<A>,
+        kept: bool,
+        outcome: Outcome,
+    ) -> i32 {
+        N::set(socket, &backend.address);
+        socket.set_port(backend.port);
+        report::count_at_socket(outcome);
+        if !kept {
+            report::count_at_socket(Outcome::SocketUnrecorded);
+        }
+        PROCEED
+    }
+
+    /// The verdict on a service without an endpoint: the caller knows at once.
+    #[inline(always)]
+    fn refuse(&self, socket: &mut Socket) -> i32 {
+        let Self { address, port, protocol, .. } = self;
+        report::refused(socket, &Tuple::received(*protocol, A::ANY, 0, *address, *port));
+        socket.set_refused();
+        FAIL
+    }
+
+    #[inline(always)]
+    fn asked_key(&self) -> SocketKey<A> {
+        SocketKey::asked(self.cookie, self.address, self.port)
+    }
+}
+
+#[inline(always)]
+fn peer<A: Address>(address: A, port: u16, frontend: Frontend, backend: u32) -> SocketPeer<A> {
+    SocketPeer { address, port, pad: [0; 2], service: frontend.service, backend }
+}
