@@ -33,6 +33,8 @@ pub mod size {
     pub const DEVICES: u32 = 16_384;
     /// Flow records of each family that one run of the sweep looks at.
     pub const SWEEP_STRIDE: u32 = 8_192;
+    /// Outcomes: more than there are, so that what is pinned has room for a later version's.
+    pub const OUTCOMES: u32 = 64;
     /// Bytes of the ring buffer of events.
     pub const EVENTS: u32 = 1 << 18;
 }

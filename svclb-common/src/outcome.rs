@@ -131,6 +131,8 @@ outcomes! {
     SourceRange = "source_range", Dropped;
 }
 
+const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);
+
 #[cfg(test)]
 mod tests {
     use super::*;

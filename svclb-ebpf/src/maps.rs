@@ -122,7 +122,7 @@ static SVC_STATS: PerCpuArray<Traffic, { size::SERVICES as usize }> = PerCpuArra
 static BE_STATS: PerCpuArray<Traffic, { size::BACKENDS as usize }> = PerCpuArray::new();
 /// Packets by what became of them.
 #[btf_map(name = "outcomes")]
-static OUTCOMES: PerCpuArray<u64, { Outcome::ALL.len() }> = PerCpuArray::new();
+static OUTCOMES: PerCpuArray<u64, { size::OUTCOMES as usize }> = PerCpuArray::new();
 /// How full the flow table is: IPv4, IPv6.
 #[btf_map(name = "occupancy")]
 static OCCUPANCY: Array<Occupancy, 2> = Array::new();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::snapshot::ObjectKey;
+
 /// One thing that is wrong with one field of one object.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 pub struct Problem {
@@ -16,6 +18,40 @@ pub struct Problem {
     pub field: String,
     /// What is wrong, and what became of it.
     pub message: String,
+    /// Whose owner can help it, if anybody's.
+    #[serde(skip)]
+    pub concern: Option<Concern>,
+}
+
+/// The Service whose owner did something wrong.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Concern {
+    /// The Service.
+    pub service: ObjectKey,
+    /// What it was.
+    pub reason: Reason,
+}
+
+/// What an owner did wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reason {
+    /// A field of the Service, or of its slices, cannot be used.
+    InvalidField,
+    /// It asks for something that svclb does not serve.
+    NotServed,
+    /// Another Service has the address and port already.
+    AddressInUse,
+}
+
+impl Reason {
+    /// Its name, as the reason of a Kubernetes Event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidField => "InvalidField",
+            Self::NotServed => "NotServed",
+            Self::AddressInUse => "AddressInUse",
+        }
+    }
 }
 
 /// A document of a manifest file.
@@ -39,7 +75,14 @@ impl Problem {
             object: object.to_string(),
             field: field.into(),
             message: message.to_string(),
+            concern: None,
         }
+    }
+
+    /// The same problem, which the owner of a Service can help.
+    #[must_use]
+    pub fn concerning(self, service: ObjectKey, reason: Reason) -> Self {
+        Self { concern: Some(Concern { service, reason }), ..self }
     }
 
     /// The same problem, found in a document of a file.

@@ -46,13 +46,16 @@ impl KernelLog {
 /// Target of the kernel programs' log lines. Their own level filters them.
 const KERNEL: &str = "bpf";
 
+/// A library whose warnings the agent says itself, once.
+const QUIET: &str = "kube_runtime=error";
+
 /// Sends logs to standard error. `filter` is in the syntax of `RUST_LOG`.
 ///
 /// # Errors
 ///
 /// Fails if the filter cannot be parsed, or logs go somewhere already.
 pub fn init(format: LogFormat, filter: &str) -> Result<()> {
-    let all = format!("{filter},{KERNEL}=trace");
+    let all = format!("{QUIET},{filter},{KERNEL}=trace");
     let filter = EnvFilter::try_new(all).with_context(|| format!("log filter {filter}"))?;
     let logs = fmt().with_env_filter(filter).with_writer(io::stderr);
     let set = match format {

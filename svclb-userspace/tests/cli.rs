@@ -7,7 +7,7 @@ use std::{
 
 fn svclb(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_svclb"));
-    command.args(arguments).env_remove("RUST_LOG");
+    command.args(arguments).env_remove("RUST_LOG").env_remove("KUBERNETES_SERVICE_HOST");
     command
 }
 
@@ -18,7 +18,9 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn wrong_usage_is_code_2() {
-    for arguments in [&["get"][..], &["get", "pods"], &["fly"], &["run"]] {
+    let two_sources = &["run", "--manifests", "/m", "--kubeconfig", "/k"];
+    let no_url = &["run", "--api-servers", "192.0.2.1:6443"];
+    for arguments in [&["get"][..], &["get", "pods"], &["fly"], &["run"], two_sources, no_url] {
         assert_eq!(run(arguments).0, Some(2), "{arguments:?}");
     }
 }

@@ -3,6 +3,8 @@
 pub mod control_plane;
 pub mod exposition;
 pub mod lab;
+pub mod machine;
 pub mod packet;
 pub mod programs;
+pub mod suite;
 pub mod traffic;

@@ -1,5 +1,6 @@
 //! Every task of a developer as a documented verb: `cargo xtask <verb>`.
 
+mod bench;
 mod btf;
 mod build;
 mod build_ebpf;
@@ -47,6 +48,8 @@ enum Verb {
     Image(image::Options),
     /// Put load on a Service or any address, and tell who answered how fast
     Load(load::Options),
+    /// Measure svclb on this machine: `bench agent` behind a real control plane
+    Bench(bench::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -74,6 +77,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Demo(options) => demo::run(&options),
         Verb::Image(options) => image::run(&options),
         Verb::Load(options) => load::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

@@ -19,7 +19,7 @@ use crate::{
     attach::Monitor,
     health::Health,
     metrics::{Inventory, Request},
-    source::manifests::{Manifests, watch::Noticed},
+    source::{Noticed, Source},
     sweep,
 };
 
@@ -29,7 +29,7 @@ pub(super) struct MainLoop {
     ready: Ready,
     health: Arc<Health>,
     scrapes: mpsc::Receiver<Request>,
-    source: Manifests,
+    source: Source,
     addresses: watch::Receiver<BTreeSet<IpAddr>>,
     attached: Option<oneshot::Receiver<()>>,
     housekeeper: Arc<Housekeeper>,
@@ -55,7 +55,7 @@ impl MainLoop {
         ready: Ready,
         health: Arc<Health>,
         scrapes: mpsc::Receiver<Request>,
-        source: Manifests,
+        source: Source,
         monitor: &Monitor,
     ) -> Self {
         let mut tick = interval(sweep::INTERVAL);

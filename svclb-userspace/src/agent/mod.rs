@@ -26,7 +26,12 @@ use crate::{
     events,
     loader::{self, Loaded},
     pins::Pins,
-    source::manifests::{InUse, Manifests, Ranges, watch},
+    plan::kernel::KernelState,
+    source::{
+        Source,
+        kubernetes::{Connection, Kubernetes},
+        manifests::{InUse, Manifests, Ranges, watch},
+    },
     telemetry::{self, KernelLog},
 };
 
@@ -42,10 +47,8 @@ use stop::Stop;
 pub struct Options {
     /// Name of this node in the cluster.
     pub node_name: String,
-    /// The folder of manifests to follow.
-    pub manifests: PathBuf,
-    /// Where Services without addresses and NodePorts get them from.
-    pub ranges: Ranges,
+    /// What to follow.
+    pub source: From,
     /// What is decided when the kernel programs are loaded.
     pub load: loader::Options,
     /// How to attach; the best that the kernel has if `None`.
@@ -58,6 +61,20 @@ pub struct Options {
     pub ready_file: Option<PathBuf>,
     /// Where metrics and health are served.
     pub observability: Observability,
+}
+
+/// Where the cluster's objects come from.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// A folder.
+    Manifests {
+        /// The folder.
+        folder: PathBuf,
+        /// Where Services without addresses and NodePorts get them from.
+        ranges: Ranges,
+    },
+    /// A cluster's API.
+    Kubernetes(Connection),
 }
 
 /// Runs the agent until it is told to stop (SIGTERM, SIGINT). Programs stay attached, and all maps
@@ -81,14 +98,14 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
     let worker = Worker::start(&mut loaded, &pins, mechanism, observers.metrics.clone())?;
     let monitor = Monitor::start(&worker).await?;
-    let main_loop = main_loop(&pins, loaded, options, observers, ready, &monitor)?;
+    let main_loop = main_loop(&pins, loaded, options, observers, ready, &monitor).await?;
     let result = until_stopped(main_loop, monitor, &mut stop).await;
     worker.join();
     result
 }
 
 /// Takes over what is pinned, and begins to follow the source.
-fn main_loop(
+async fn main_loop(
     pins: &Pins,
     mut loaded: Loaded,
     options: Options,
@@ -97,17 +114,30 @@ fn main_loop(
     monitor: &Monitor,
 ) -> Result<MainLoop> {
     let progress = observers.progress(&options.node_name);
-    let programmer = Programmer::adopt(pins, &options.node_name, loaded.limits(), progress)?;
-    let source = Manifests::start(watch::Options {
-        folder: options.manifests,
-        ranges: options.ranges,
-        in_use: InUse::of(programmer.kernel()),
-    })
-    .context("follow the manifests")?;
+    let mut programmer = Programmer::adopt(pins, &options.node_name, loaded.limits(), progress)?;
+    let source = follow(&options, programmer.kernel(), &observers).await?;
+    programmer.set_reporter(source.reporter());
     let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;
     Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))
+}
+
+/// Begins to follow the source.
+async fn follow(options: &Options, kernel: &KernelState, observers: &Observers) -> Result<Source> {
+    match &options.source {
+        From::Manifests { folder, ranges } => {
+            let (folder, ranges) = (folder.clone(), ranges.clone());
+            let options = watch::Options { folder, ranges, in_use: InUse::of(kernel) };
+            Manifests::start(options).map(Source::Manifests).context("follow the manifests")
+        }
+        From::Kubernetes(connection) => {
+            let (metrics, health) = (&observers.metrics, &observers.health);
+            let node = options.node_name.as_str().into();
+            let source = Kubernetes::start(connection, &node, metrics, health).await;
+            source.map(Source::Kubernetes).context("follow the cluster")
+        }
+    }
 }
 
 async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {

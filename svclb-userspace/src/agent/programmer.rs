@@ -16,7 +16,7 @@ use crate::{
     plan::{Limits, LiveFlows, kernel::KernelState},
     problem::Problem,
     snapshot::Change,
-    source::manifests::watch::Noticed,
+    source::{Noticed, kubernetes::Reporter},
     state::{self, Engine, Outcome},
     writer::{MapReader, maps::KernelMaps},
 };
@@ -35,6 +35,7 @@ const SCAN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 pub(super) struct Programmer {
     engine: Engine<KernelMaps>,
     progress: Progress,
+    reporter: Option<Reporter>,
     addresses: BTreeSet<IpAddr>,
     addresses_written: bool,
     listed: bool,
@@ -65,6 +66,7 @@ impl Programmer {
         Ok(Self {
             engine: Engine::new(options, kernel, maps, Instant::now()),
             progress,
+            reporter: None,
             addresses: BTreeSet::new(),
             addresses_written: true,
             listed: false,
@@ -74,6 +76,11 @@ impl Programmer {
         })
     }
 
+    /// Tells the owners of Services what is wrong with them, from now on.
+    pub(super) fn set_reporter(&mut self, reporter: Option<Reporter>) {
+        self.reporter = reporter;
+    }
+
     /// What the maps hold.
     pub(super) fn kernel(&self) -> &KernelState {
         self.engine.kernel()
@@ -81,7 +88,7 @@ impl Programmer {
 
     /// Takes a change of the cluster in; whether the first list of Services is written.
     pub(super) fn update(&mut self, (noticed, batch): Noticed) -> bool {
-        report(&batch.problems);
+        self.report(&batch.problems);
         let first = !self.listed && batch.changes.contains(&Change::Listed);
         self.listed |= first;
         let started = Instant::now();
@@ -166,10 +173,17 @@ impl Programmer {
         self.listed && self.engine.is_settled() && !self.unwatched_forgotten
     }
 
+    fn report(&self, problems: &[Problem]) {
+        for problem in problems {
+            warn!("{problem}");
+            self.reporter.iter().for_each(|reporter| reporter.report(problem));
+        }
+    }
+
     /// Tells what was done, and how long it took from the time a change was noticed (for a file:
     /// reported by the file system, the wait for more included) to the last write.
     fn conclude(&mut self, outcome: &Outcome, what: &str, noticed: Instant) {
-        report(&outcome.problems);
+        self.report(&outcome.problems);
         let Outcome { services, operations, .. } = outcome;
         let micros = noticed.elapsed().as_micros();
         if *operations > 0 || what == "adopted" {
@@ -184,12 +198,6 @@ impl Programmer {
         } else {
             self.retry.failed(Instant::now());
         }
-    }
-}
-
-fn report(problems: &[Problem]) {
-    for problem in problems {
-        warn!("{problem}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `svclb run`: the agent.
 
 use std::{
+    env,
     hash::{BuildHasher, RandomState},
     path::PathBuf,
 };
@@ -8,13 +9,13 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use svclb::{
-    agent,
+    agent::{self, From},
     attach::{SocketHooks, SocketOptions},
     config::{self, Config, Flows, Layer, Maps, Resolved},
     loader::{self, Sizes},
     netns,
     pins::Pins,
-    source::manifests::Ranges,
+    source::{kubernetes::Connection, manifests::Ranges},
     telemetry,
 };
 use svclb_common::flow::Timeouts;
@@ -48,20 +49,16 @@ impl Run {
     pub(super) fn execute(self) -> Result<Verdict> {
         let Config { agent, source, allocation, flows, maps, logs, observability } =
             self.settings.resolve()?.config;
-        let Some(manifests) = source.manifests else {
-            return Err(
-                Usage("no source: give --manifests, or source.manifests in the file").into()
-            );
+        let ranges = Ranges {
+            ipv4: Some(allocation.cluster_cidr_v4),
+            ipv6: Some(allocation.cluster_cidr_v6),
+            node_ports: allocation.node_ports.0,
         };
+        let source = follow(source, ranges, env::var_os("KUBERNETES_SERVICE_HOST").is_some())?;
         telemetry::init(logs.log_format, &logs.log_level)?;
         let options = agent::Options {
             node_name: agent.node_name.map_or_else(host_name, Ok)?,
-            manifests,
-            ranges: Ranges {
-                ipv4: Some(allocation.cluster_cidr_v4),
-                ipv6: Some(allocation.cluster_cidr_v6),
-                node_ports: allocation.node_ports.0,
-            },
+            source,
             load: loader::Options {
                 sizes: sizes(&maps),
                 timeouts: timeouts(&flows),
@@ -85,6 +82,26 @@ impl Run {
             .context("start the runtime")?;
         runtime.block_on(agent::run(pins, options))?;
         Ok(Verdict::Success)
+    }
+}
+
+/// What to follow; a Pod follows its own cluster unless it is told otherwise.
+fn follow(source: config::Source, ranges: Ranges, in_pod: bool) -> Result<From, Usage> {
+    let config::Source { manifests, kubeconfig, api_servers } = source;
+    let servers = api_servers.map(|servers| servers.0);
+    let is_cluster = kubeconfig.is_some() || servers.is_some();
+    match manifests {
+        Some(_) if is_cluster => {
+            Err(Usage("two sources: --manifests goes with neither --kubeconfig nor --api-servers"))
+        }
+        Some(folder) => Ok(From::Manifests { folder, ranges }),
+        None if is_cluster || in_pod => {
+            let servers = servers.unwrap_or_default();
+            Ok(From::Kubernetes(Connection { kubeconfig, servers }))
+        }
+        None => Err(Usage(
+            "no source: give --manifests or --kubeconfig, or run in a Pod of the cluster",
+        )),
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use file::{API_VERSION, FileError, KIND, read};
 pub use sections::{Agent, Allocation, Flows, Logs, Maps, Observability, Source};
-pub use values::{Listen, PerService, PortRange, PowerOfTwo};
+pub use values::{Listen, PerService, PortRange, PowerOfTwo, Servers};
 
 use section::configuration;
 

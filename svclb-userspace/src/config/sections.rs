@@ -7,7 +7,7 @@ use svclb_common::{flow::Timeouts, layout::size};
 
 use super::{
     section::section,
-    values::{Listen, PerService, PortRange, PowerOfTwo},
+    values::{Listen, PerService, PortRange, PowerOfTwo, Servers},
 };
 use crate::{
     attach::{Mechanism, SocketHooks},
@@ -43,6 +43,11 @@ section! {
         unset:
         /// Folder of Kubernetes manifests to follow: Services, EndpointSlices, Pods, Nodes.
         [value_name = "DIR"] manifests: PathBuf;
+        /// A kubeconfig of the cluster to follow. In a Pod, its ServiceAccount does without.
+        [value_name = "FILE"] kubeconfig: PathBuf;
+        /// The API servers, one asked after the other: `https://HOST:PORT`, several with commas.
+        /// Not their Service's address, which needs this agent itself.
+        [value_name = "URLS"] api_servers: Servers;
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use hyper::Uri;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use svclb_common::layout::size;
 
@@ -81,6 +82,32 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Servers, written `https://HOST:PORT`, several with commas; at least one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Servers(pub Vec<Uri>);
+
+impl FromStr for Servers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let server = |text: &str| {
+            let uri: Uri = text.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
+            match (uri.scheme_str(), uri.host(), uri.query()) {
+                (Some("http" | "https"), Some(_), None) => Ok(uri),
+                _ => Err(format!("`{text}` is not of the form https://HOST:PORT")),
+            }
+        };
+        text.split(',').map(server).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&servers.join(","))
+    }
+}
+
 /// Types that the file writes as the command line does.
 macro_rules! as_text {
     ($($type:ty),+) => { $(
@@ -98,7 +125,7 @@ macro_rules! as_text {
     )+ };
 }
 
-as_text!(PortRange, Listen);
+as_text!(PortRange, Listen, Servers);
 
 /// A number of records that is a power of two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -159,6 +186,17 @@ mod tests {
         assert_eq!("10240-29999".parse(), Ok(PortRange(10_240..=29_999)));
         for wrong in ["", "80", "0-9", "9-8", "1-65536", "a-b"] {
             assert!(wrong.parse::<PortRange>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn servers_are_urls_with_a_host() {
+        let text = "https://192.0.2.1:6443,https://[2001:db8::1]:6443,http://api.example";
+        let servers: Servers = text.parse().expect(text);
+        assert_eq!(servers.0.len(), 3);
+        assert_eq!(servers.to_string().parse(), Ok(servers));
+        for wrong in ["", "192.0.2.1:6443", "ftp://a", "https://", "https://a,", "https://a/?b"] {
+            assert!(wrong.parse::<Servers>().is_err(), "{wrong}");
         }
     }
 

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `/livez` | no change waits longer than the timeout to be written, and the main loop runs |
 //! | `/healthz` | the same, and the node is neither deleted nor about to be |
-//! | `/readyz` | every device is attached to and the Services are in the maps |
+//! | `/readyz` | every device is attached to, the Services are in the maps, and the source answers |
 
 mod state;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -32,6 +33,8 @@ use state::{State, Verdict};
 pub struct Health {
     state: Mutex<State>,
     ready: AtomicBool,
+    /// What of the source is not followed now, and why.
+    unfollowed: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Health {
@@ -40,6 +43,7 @@ impl Health {
         Self {
             state: Mutex::new(State::new(timeout, Instant::now())),
             ready: AtomicBool::new(false),
+            unfollowed: Mutex::default(),
         }
     }
 
@@ -73,9 +77,18 @@ impl Health {
         self.ready.store(true, Ordering::Relaxed);
     }
 
+    /// A part of the source cannot be followed.
+    pub fn source_failed(&self, part: &'static str, error: &str) {
+        lock(&self.unfollowed).insert(part, error.to_owned());
+    }
+
+    /// A part of the source is followed.
+    pub fn source_well(&self, part: &'static str) {
+        lock(&self.unfollowed).remove(part);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        // Its values are written one by one: a panic leaves none half written.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn healthz(&self) -> (bool, Body) {
@@ -96,11 +109,23 @@ impl Health {
     }
 
     fn readyz(&self) -> Answer {
-        if self.ready.load(Ordering::Relaxed) {
+        let mut missing = String::new();
+        if !self.ready.load(Ordering::Relaxed) {
+            missing += "devices or Services are not done yet\n";
+        }
+        for (part, error) in lock(&self.unfollowed).iter() {
+            missing += &format!("{part}: not followed, the last state serves: {error}\n");
+        }
+        if missing.is_empty() {
             return Answer::text(StatusCode::OK, "ok\n");
         }
-        Answer::text(StatusCode::SERVICE_UNAVAILABLE, "devices or Services are not done yet\n")
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, missing)
     }
+}
+
+/// The values behind these locks are written one by one: a panic leaves none half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The time that stands for none in Go, whose programs read the body.
@@ -219,6 +244,20 @@ mod tests {
         }
         assert!(ask(address, "GET", "/readyz").await.starts_with("HTTP/1.1 503 "));
         health.set_ready();
+        assert!(ask(address, "GET", "/readyz").await.starts_with("HTTP/1.1 200 "));
+    }
+
+    #[tokio::test]
+    async fn an_agent_without_its_source_is_not_ready_and_says_what_is_missing() {
+        let health = Arc::new(Health::new(Duration::from_secs(60)));
+        let address = served(&health, &Arc::new(Metrics::new(1))).await;
+        health.set_ready();
+        health.source_failed("services", "connection refused");
+        let answer = ask(address, "GET", "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("services: not followed"), "{answer}");
+        assert_eq!(get(address, "/livez").await.0, 200, "a new agent would help nobody");
+        health.source_well("services");
         assert!(ask(address, "GET", "/readyz").await.starts_with("HTTP/1.1 200 "));
     }
 }

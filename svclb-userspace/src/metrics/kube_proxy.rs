@@ -150,7 +150,7 @@ fn programming_buckets() -> impl Iterator<Item = f64> {
 }
 
 /// Seconds since 1970.
-fn seconds_of(time: SystemTime) -> f64 {
+pub(super) fn seconds_of(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

@@ -12,6 +12,7 @@ mod kube_proxy;
 mod progress;
 mod sample;
 mod scrape;
+mod watches;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub use kube_proxy::{Changes, KubeProxy};
 pub use progress::Progress;
 pub use sample::{Counters, FlowTable};
 pub(crate) use scrape::{Exporter, Request, requests};
+pub use watches::Watches;
 
 /// What is counted and measured as it happens.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Metrics {
     registry: Registry,
     /// What kube-proxy measures too.
     pub kube_proxy: KubeProxy,
+    /// The watches of the Kubernetes API.
+    pub watches: Watches,
     programming: Histogram,
     attaching: Histogram,
 }
@@ -51,6 +55,7 @@ impl Metrics {
             ConstGauge::new(i64::try_from(masquerade_ports).unwrap_or(i64::MAX)),
         );
         let kube_proxy = KubeProxy::new(&mut registry);
+        let watches = Watches::new(&mut registry);
         let programming = Histogram::new(exponential_buckets(0.000_25, 2.0, 18));
         registry.register(
             "svclb_programming_duration_seconds",
@@ -63,7 +68,7 @@ impl Metrics {
             "Time from a new device's announcement to both of its hooks",
             attaching.clone(),
         );
-        Self { registry, kube_proxy, programming, attaching }
+        Self { registry, kube_proxy, watches, programming, attaching }
     }
 
     /// A change is in the maps, so long after it was noticed.

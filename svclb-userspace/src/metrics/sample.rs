@@ -74,14 +74,15 @@ impl Counters {
         })
     }
 
-    /// How often each outcome was counted, in the order of their indices.
+    /// How often each outcome was counted, in the order of their indices. Those that a map of an
+    /// earlier version has no room for are not counted.
     ///
     /// # Errors
     ///
     /// Fails if the map cannot be read.
     pub fn outcomes(&self) -> Result<Vec<(Outcome, u64)>> {
         let count = |(id, outcome): (u32, &Outcome)| Ok((*outcome, self.outcomes.read(id)?));
-        (0..).zip(Outcome::ALL).map(count).collect()
+        (0..self.outcomes.map.len()).zip(Outcome::ALL).map(count).collect()
     }
 
     /// The flow tables of both families.

@@ -16,10 +16,20 @@ pub(super) struct Maps<W> {
     pub(super) kernel: KernelState,
 }
 
+/// How far a list of operations was carried out.
+pub(super) struct Progress {
+    /// The first that was not; all of them were if it is their number.
+    pub(super) done: usize,
+    /// How many have written to a map.
+    pub(super) written: usize,
+    /// Why it was not the last.
+    pub(super) error: Option<WriteError>,
+}
+
 /// What became of a plan.
 #[derive(Default)]
 pub(super) struct Written {
-    /// How many operations were carried out.
+    /// How many operations have written to a map.
     pub(super) operations: usize,
     /// The Services that are not as they should be.
     pub(super) failed: BTreeSet<ObjectKey>,
@@ -30,30 +40,34 @@ pub(super) struct Written {
 }
 
 impl<W: MapWriter> Maps<W> {
-    /// Carries out all operations up to the first that fails; how many, and the error.
-    pub(super) fn write(&mut self, operations: &[Operation]) -> (usize, Option<WriteError>) {
-        for (done, operation) in operations.iter().enumerate() {
-            if let Err(error) = self.writer.apply(operation) {
-                self.kernel.forget(operation);
-                return (done, Some(error));
+    /// Carries out all operations up to the first that fails.
+    pub(super) fn write(&mut self, operations: &[Operation]) -> Progress {
+        let mut progress = Progress { done: 0, written: 0, error: None };
+        for operation in operations {
+            match self.writer.apply(operation) {
+                Ok(written) => progress.written += usize::from(written),
+                Err(error) => {
+                    self.kernel.forget(operation);
+                    progress.error = Some(error);
+                    break;
+                }
             }
             self.kernel.apply(operation);
+            progress.done += 1;
         }
-        (operations.len(), None)
+        progress
     }
 
     /// Carries a plan out, and tells the ledger how far it came.
     pub(super) fn execute(&mut self, plan: &Plan, ledger: &mut Ledger) -> Written {
         let mut written = Written::default();
-        let (repairs, error) = self.write(&plan.repairs);
+        let repairs = self.write(&plan.repairs);
         // Nothing is right before everybody's addresses are watched and nobody's entries are gone.
-        let (watches, error) = match error {
-            None => self.write(&plan.watches),
-            Some(error) => (0, Some(error)),
-        };
-        ledger.confirm(repairs, watches);
-        written.operations += repairs + watches;
-        if let Some(error) = error {
+        let watches = if repairs.error.is_none() { &plan.watches[..] } else { &[] };
+        let watches = self.write(watches);
+        ledger.confirm(repairs.done, watches.done);
+        written.operations += repairs.written + watches.written;
+        if let Some(error) = repairs.error.or(watches.error) {
             written.error = Some(error);
             written.failed.extend(plan.steps.iter().map(|step| key(&step.owner)));
             return written;
@@ -73,9 +87,9 @@ impl<W: MapWriter> Maps<W> {
             if phase(step).is_empty() || written.failed.contains(&key(&step.owner)) {
                 continue;
             }
-            let (done, error) = self.write(phase(step));
-            written.operations += done;
-            if let Some(error) = error {
+            let progress = self.write(phase(step));
+            written.operations += progress.written;
+            if let Some(error) = progress.error {
                 written.errors.push((step.owner.clone(), error));
                 written.failed.insert(key(&step.owner));
             }

@@ -62,7 +62,7 @@ pub struct Options {
 pub struct Outcome {
     /// How many Services were looked at.
     pub services: usize,
-    /// How many operations were carried out.
+    /// How many operations have written to a map.
     pub operations: usize,
     /// What is wrong and was not wrong before.
     pub problems: Vec<Problem>,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Engine, Outcome,
-    execute::{Written, key, problem, report},
+    execute::{Progress, Written, key, problem, report},
     unserved,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         LiveFlows, Operation, Plan, Work,
         release::{Due, Retired},
     },
-    problem::Problem,
+    problem::{Problem, Reason},
     snapshot::ObjectKey,
     writer::MapWriter,
 };
@@ -99,7 +99,8 @@ impl<W: MapWriter> Engine<W> {
             Some(winner) if winner != owner => {
                 let address = frontend.address;
                 let message = format_args!("not served at {address}: it belongs to {winner}");
-                problems.push(problem(owner, message));
+                let problem = problem(owner, message);
+                problems.push(problem.concerning(key(owner), Reason::AddressInUse));
                 false
             }
             _ => true,
@@ -170,8 +171,8 @@ impl<W: MapWriter> Engine<W> {
 
     /// Frees one thing, if its operations can be carried out.
     fn free(&mut self, retired: &Retired, operations: &[Operation], outcome: &mut Outcome) -> bool {
-        let (done, error) = self.maps.write(operations);
-        outcome.operations += done;
+        let Progress { done, written, error } = self.maps.write(operations);
+        outcome.operations += written;
         let Some(error) = error else {
             self.ledger.free(retired);
             return true;

@@ -3,7 +3,7 @@
 use crate::{
     desired::frontends,
     plan::operation::Family,
-    problem::Problem,
+    problem::{Problem, Reason},
     snapshot::{ObjectKey, Service},
 };
 
@@ -17,5 +17,6 @@ pub(super) fn of_family<'a>(
         let family = Family::of(ip);
         let message = format_args!("not served at {ip}: it has no {family} ClusterIP");
         Problem::new(format_args!("Service {key}"), field, message)
+            .concerning(key.clone(), Reason::NotServed)
     })
 }

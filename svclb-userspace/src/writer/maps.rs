@@ -140,10 +140,10 @@ impl KernelMaps {
 }
 
 impl MapWriter for KernelMaps {
-    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+    fn apply(&mut self, operation: &Operation) -> Result<bool, WriteError> {
         match operation {
-            Operation::Watch(ip, interest) => self.probe.set(*ip, *interest),
-            Operation::Unwatch(ip, interest) => self.probe.clear(*ip, *interest),
+            Operation::Watch(ip, interest) => return self.probe.set(*ip, *interest),
+            Operation::Unwatch(ip, interest) => return self.probe.clear(*ip, *interest),
             Operation::SetName(id, port, number) => self
                 .names
                 .insert(id, owner(port, *number), 0)
@@ -166,6 +166,7 @@ impl MapWriter for KernelMaps {
             }
             Operation::RemoveFrontend(address) => self.set_frontend(address, None),
         }
+        .map(|()| true)
     }
 }
 

@@ -55,7 +55,7 @@ impl MemoryWriter {
 }
 
 impl MapWriter for MemoryWriter {
-    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+    fn apply(&mut self, operation: &Operation) -> Result<bool, WriteError> {
         if self.fails() {
             self.failures += 1;
             if let Operation::SetSlots(first, slots) = operation {
@@ -66,7 +66,7 @@ impl MapWriter for MemoryWriter {
         }
         self.state.apply(operation);
         self.log.push(operation.clone());
-        Ok(())
+        Ok(true)
     }
 }
 

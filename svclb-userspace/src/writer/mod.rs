@@ -35,15 +35,16 @@ impl WriteError {
 /// wanted. [`Operation::Watch`] and [`Operation::Unwatch`] are about one address and interest;
 /// addresses that share a bit are the writer's to count.
 pub trait MapWriter {
-    /// Carries out one operation.
+    /// Carries out one operation; whether a map was written for it. For an address whose bit is what
+    /// it should be none is.
     ///
     /// # Errors
     /// Names the map and says why it was not written.
-    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError>;
+    fn apply(&mut self, operation: &Operation) -> Result<bool, WriteError>;
 }
 
 impl<W: MapWriter + ?Sized> MapWriter for &mut W {
-    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+    fn apply(&mut self, operation: &Operation) -> Result<bool, WriteError> {
         (**self).apply(operation)
     }
 }

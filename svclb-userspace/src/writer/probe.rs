@@ -96,11 +96,11 @@ impl Probe {
         Ok(Self { map, words, users: Users::default() })
     }
 
-    /// Sets the bit of an address, if it is not set.
-    pub(super) fn set(&mut self, ip: IpAddr, interest: Interest) -> Result<(), WriteError> {
+    /// Sets the bit of an address; false if it is set already.
+    pub(super) fn set(&mut self, ip: IpAddr, interest: Interest) -> Result<bool, WriteError> {
         let bit = Bit::of(ip, interest);
         if !self.users.add(bit, ip) {
-            return Ok(());
+            return Ok(false);
         }
         let written = self.write(bit.word, self.word(bit.word) | bit.mask);
         if written.is_err() {
@@ -110,11 +110,11 @@ impl Probe {
         written
     }
 
-    /// Clears the bit of an address, unless another one needs it.
-    pub(super) fn clear(&mut self, ip: IpAddr, interest: Interest) -> Result<(), WriteError> {
+    /// Clears the bit of an address; false if another one needs it, or it is clear already.
+    pub(super) fn clear(&mut self, ip: IpAddr, interest: Interest) -> Result<bool, WriteError> {
         let bit = Bit::of(ip, interest);
         if !self.users.remove(bit, ip) {
-            return Ok(());
+            return Ok(false);
         }
         let written = self.write(bit.word, self.word(bit.word) & !bit.mask);
         if written.is_err() {
@@ -137,15 +137,15 @@ impl Probe {
         self.words.get(word as usize).copied().unwrap_or_default()
     }
 
-    fn write(&mut self, word: u32, bits: u64) -> Result<(), WriteError> {
+    fn write(&mut self, word: u32, bits: u64) -> Result<bool, WriteError> {
         if self.word(word) == bits {
-            return Ok(());
+            return Ok(false);
         }
         self.map.set(word, bits, 0).map_err(|error| WriteError::new(MAP, error))?;
         if let Some(known) = self.words.get_mut(word as usize) {
             *known = bits;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -110,7 +110,7 @@ fn backend(service: u32, address: &str) -> BackendEntry {
 /// Maps in which hardly anything fits together.
 fn contradictions() -> KernelState {
     let (a, v6) = (owner("a", Family::V4), owner("a", Family::V6));
-    let range = |first_slot, slots| Service { first_slot, slots, algorithm: 0, flags: 0 };
+    let range = |first_slot, slots| Service { first_slot, slots, ..Service::default() };
     let at = |ip: &str| FrontendAddress::Address(ip.parse().unwrap(), Protocol::Tcp);
     KernelState {
         // One owner with two ids, and ids out of range.

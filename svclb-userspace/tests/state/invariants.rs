@@ -18,7 +18,7 @@ pub(crate) struct CheckedWriter {
 }
 
 impl MapWriter for CheckedWriter {
-    fn apply(&mut self, operation: &Operation) -> Result<(), WriteError> {
+    fn apply(&mut self, operation: &Operation) -> Result<bool, WriteError> {
         let result = self.maps.apply(operation);
         if self.strict {
             check(self.maps.state(), operation);

@@ -102,6 +102,18 @@ impl Api {
         self.run(deleted).with_context(|| format!("deleting {kind} {name}"))
     }
 
+    /// Runs a task with a client of its own, on threads in the control plane's namespace.
+    ///
+    /// # Errors
+    /// The task fails.
+    pub fn with_client<T, F>(&self, task: impl FnOnce(Client) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.run(task(self.client.clone()))
+    }
+
     fn apply_one(&self, mut object: Value) -> Result<()> {
         // A kubelet merges it too: a Node of two families cannot be applied, its addresses are a
         // list by their type.

@@ -47,10 +47,15 @@ pub(super) fn etcd(programs: &Programs, station: &Station) -> Result<Process> {
     start(&programs.etcd, &arguments, station, "etcd")
 }
 
-/// Starts the API server, on what etcd holds.
-pub(super) fn apiserver(programs: &Programs, station: &Station, pki: &Pki) -> Result<Process> {
+/// Starts the API server, on what etcd holds, with `extra` arguments.
+pub(super) fn apiserver(
+    programs: &Programs,
+    station: &Station,
+    pki: &Pki,
+    extra: &[&str],
+) -> Result<Process> {
     let file = |name| pki.file(name).display().to_string();
-    let arguments = [
+    let mut arguments = vec![
         format!("--etcd-servers={ETCD}"),
         format!("--secure-port={PORT}"),
         format!("--advertise-address={}", station.ip.v4),
@@ -67,6 +72,7 @@ pub(super) fn apiserver(programs: &Programs, station: &Station, pki: &Pki) -> Re
         "--allow-privileged".to_owned(),
         "--profiling=false".to_owned(),
     ];
+    arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
     start(&programs.apiserver, &arguments, station, "kube-apiserver")
 }
 

@@ -74,7 +74,7 @@ impl ControlPlane {
         let admin = pki.client("admin", "system:masters")?;
         kubeconfig::write(&kubeconfig, station.ip, &pki, &admin)?;
         let etcd = components::etcd(&programs, &station)?;
-        let mut apiserver = components::apiserver(&programs, &station, &pki)?;
+        let mut apiserver = components::apiserver(&programs, &station, &pki, &[])?;
         let api = Api::new(station.netns(), &kubeconfig)?;
         wait_until_served(&api, &mut apiserver)?;
         let mut controllers = components::controllers(&programs, &station, &pki, &kubeconfig)?;
@@ -99,6 +99,11 @@ impl ControlPlane {
     /// The administrator's kubeconfig, with an address that every node reaches.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The URL of the API server, which every node reaches.
+    pub fn server(&self) -> String {
+        server(self.station.ip)
     }
 
     /// The certificate authority, as PEM.
@@ -149,10 +154,18 @@ impl ControlPlane {
     /// # Errors
     /// It runs, or is not ready in time.
     pub fn start_apiserver(&mut self) -> Result<()> {
+        self.start_apiserver_with(&[])
+    }
+
+    /// As [`ControlPlane::start_apiserver`], with arguments of its own.
+    ///
+    /// # Errors
+    /// It runs, refuses an argument, or is not ready in time.
+    pub fn start_apiserver_with(&mut self, extra: &[&str]) -> Result<()> {
         if self.apiserver.is_some() {
             bail!("the API server runs");
         }
-        let mut process = components::apiserver(&self.programs, &self.station, &self.pki)?;
+        let mut process = components::apiserver(&self.programs, &self.station, &self.pki, extra)?;
         wait_until_served(&self.api, &mut process)?;
         self.apiserver = Some(process);
         Ok(())

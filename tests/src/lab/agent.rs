@@ -65,6 +65,11 @@ impl Agent {
         Ok(Self { process })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Fails if it has ended, with the last lines of its log.
     ///
     /// # Errors
@@ -138,6 +143,23 @@ impl Node {
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
+
+    /// How many operations the last agent has written when it took over what was there.
+    ///
+    /// # Errors
+    /// No agent has adopted anything.
+    pub fn adoption(&self) -> Result<u64> {
+        let log = self.agent_log(usize::MAX);
+        let line = log.lines().rev().find(|line| line.contains(" adopted "));
+        let line = line.with_context(|| format!("{}: no agent has adopted", self.name))?;
+        logged(line, "operations").with_context(|| format!("no operations in {line}"))
+    }
+}
+
+/// A number that a line of the agent's log has as a field.
+pub fn logged(line: &str, field: &str) -> Option<u64> {
+    let mut fields = line.split(' ').filter_map(|word| word.split_once('='));
+    fields.find_map(|(name, value)| (name == field).then(|| value.parse().ok()).flatten())
 }
 
 fn command(node: &Node) -> Result<Command> {
@@ -157,5 +179,19 @@ fn remove(file: &Path) -> Result<()> {
             Err(error).with_context(|| format!("{}: cannot be removed", file.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_a_log_line_is_found_by_its_field() {
+        let line = "12:00 INFO svclb: adopted services=3 operations=17 micros=250";
+        assert_eq!(logged(line, "operations"), Some(17));
+        assert_eq!(logged(line, "micros"), Some(250));
+        assert_eq!(logged(line, "services_"), None);
+        assert_eq!(logged("pods=many", "pods"), None);
     }
 }

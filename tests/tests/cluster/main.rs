@@ -10,6 +10,7 @@ mod agents;
 mod changes;
 mod controllers;
 mod documentation;
+mod observed;
 mod outage;
 mod probe;
 mod services;
@@ -17,8 +18,8 @@ mod world;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use svclb_tests::{control_plane::Programs, lab};
+use libtest_mimic::{Failed, Trial};
+use svclb_tests::{control_plane::Programs, suite};
 
 use crate::world::World;
 
@@ -32,25 +33,22 @@ const SCENARIOS: &[&[Scenario]] = &[
     services::SCENARIOS,
     changes::SCENARIOS,
     documentation::SCENARIOS,
+    observed::SCENARIOS,
     outage::SCENARIOS,
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    // They share a cluster.
-    arguments.test_threads = Some(1);
+    let code = suite::run(trials);
+    world::leave();
+    code
+}
+
+fn trials() -> Vec<Trial> {
     let missing = Programs::find().err();
     if let Some(why) = &missing {
         println!("skipped: {why:#}");
     }
-    let trials = SCENARIOS.concat().into_iter().map(|scenario| trial(scenario, missing.is_some()));
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    world::leave();
-    conclusion.exit_code()
+    SCENARIOS.concat().into_iter().map(|scenario| trial(scenario, missing.is_some())).collect()
 }
 
 fn trial((name, run): Scenario, skipped: bool) -> Trial {

@@ -68,9 +68,9 @@ fn verbs() -> Result<()> {
         .map(|rule| json!([rule["apiGroups"], rule["resources"], rule["verbs"]]))
         .collect();
     let expected = [
-        json!([[""], ["services"], ["list", "watch"]]),
+        json!([[""], ["services"], ["get", "list", "watch"]]),
         json!([["discovery.k8s.io"], ["endpointslices"], ["list", "watch"]]),
-        json!([[""], ["nodes"], ["get", "list", "watch"]]),
+        json!([[""], ["nodes"], ["list", "watch"]]),
         json!([["events.k8s.io"], ["events"], ["create"]]),
     ];
     ensure!(allowed == expected, "{allowed:?}");

@@ -14,9 +14,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_account_may_do_what_the_agent_does_and_no_more", account),
 ];
 
-/// The ServiceAccount of the base.
-const NAMESPACE: &str = "kube-system";
-const ACCOUNT: &str = "svclb";
+/// Where the base's ServiceAccount is.
+pub(crate) const NAMESPACE: &str = "kube-system";
+/// Its name, which is the ClusterRole's, too.
+pub(crate) const ACCOUNT: &str = "svclb";
 
 /// A cluster of the lab's nodes, without svclb. Drop it before the lab.
 pub(crate) fn cluster(lab: &Lab) -> Result<ControlPlane> {
@@ -56,11 +57,11 @@ fn account() -> Result<()> {
     let cluster = cluster(&lab)?;
     apply(&cluster, &[])?;
     let allowed = [
+        ("get", "", "services"),
         ("list", "", "services"),
         ("watch", "", "services"),
         ("list", "discovery.k8s.io", "endpointslices"),
         ("watch", "discovery.k8s.io", "endpointslices"),
-        ("get", "", "nodes"),
         ("list", "", "nodes"),
         ("watch", "", "nodes"),
         ("create", "events.k8s.io", "events"),

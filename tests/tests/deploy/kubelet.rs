@@ -12,12 +12,17 @@ use svclb_tests::lab::Node;
 /// The image's entrypoint, which a pod's `args` follow.
 const ENTRYPOINT: &str = "/usr/bin/svclb";
 
+/// Where a container finds its ServiceAccount.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// A pod on its way to a node.
 pub(crate) struct Pod<'a> {
     spec: Value,
     node: &'a Node,
     /// Where the volumes that are no paths of the host have been made.
     volumes: BTreeMap<String, PathBuf>,
+    /// The files of its ServiceAccount, and the address of the Service `kubernetes`.
+    account: Option<(PathBuf, String)>,
 }
 
 impl<'a> Pod<'a> {
@@ -28,12 +33,19 @@ impl<'a> Pod<'a> {
     pub(crate) fn of(daemon_set: &Value, node: &'a Node) -> Result<Self> {
         let spec = daemon_set["spec"]["template"]["spec"].clone();
         ensure!(spec["hostNetwork"] == true, "hostNetwork is {}", spec["hostNetwork"]);
-        Ok(Self { spec, node, volumes: BTreeMap::new() })
+        Ok(Self { spec, node, volumes: BTreeMap::new(), account: None })
     }
 
     /// Says where a volume is.
     pub(crate) fn volume(mut self, name: &str, folder: &Path) -> Self {
         self.volumes.insert(name.to_owned(), folder.to_owned());
+        self
+    }
+
+    /// Gives every container the files of a ServiceAccount, and the address of the cluster's own
+    /// Service in its environment, as a kubelet does.
+    pub(crate) fn account(mut self, folder: &Path, kubernetes: &str) -> Self {
+        self.account = Some((folder.to_owned(), kubernetes.to_owned()));
         self
     }
 
@@ -47,7 +59,14 @@ impl<'a> Pod<'a> {
         for mount in container["volumeMounts"].as_array().into_iter().flatten() {
             options.extend(["--mount".to_owned(), self.mount(mount)?]);
         }
-        let variables = self.environment(container)?;
+        let mut variables = self.environment(container)?;
+        if let Some((folder, kubernetes)) = &self.account {
+            let folder = folder.display();
+            let mount = format!("type=bind,src={folder},dst={ACCOUNT},options=rbind:ro");
+            options.extend(["--mount".to_owned(), mount]);
+            variables.insert("KUBERNETES_SERVICE_HOST".to_owned(), kubernetes.clone());
+            variables.insert("KUBERNETES_SERVICE_PORT".to_owned(), "443".to_owned());
+        }
         for (name, value) in &variables {
             options.extend(["--env".to_owned(), format!("{name}={value}")]);
         }

@@ -3,6 +3,7 @@
 //! What a machine lacks is told, and the tests that need it are skipped; in CI that is a failure.
 
 mod base;
+mod bench;
 mod cluster;
 mod container;
 mod containerd;
@@ -10,31 +11,31 @@ mod kubelet;
 mod kustomize;
 mod load;
 mod overlay;
+mod token;
+mod world;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use libtest_mimic::{Arguments, Failed, Trial};
-use svclb_tests::{control_plane::Programs, lab};
+use libtest_mimic::{Failed, Trial};
+use svclb_tests::{control_plane::Programs, suite};
 
 /// A test by its name.
 type Test = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    // Labs on two processors: one after the other is faster.
-    arguments.test_threads = Some(1);
-    let groups = [
-        trials("base", base::TESTS, kustomize::kubectl().map(drop)),
-        trials("container", container::TESTS, containerd::is_installed()),
-        trials("cluster", cluster::TESTS, Programs::find().map(drop)),
-        trials("load", load::TESTS, Ok(())),
-    ];
-    libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
+    let cluster = || Programs::find().map(drop);
+    suite::run(|| {
+        let groups = [
+            trials("base", base::TESTS, kustomize::kubectl().map(drop)),
+            trials("container", container::TESTS, containerd::is_installed().and(cluster())),
+            trials("cluster", cluster::TESTS, cluster()),
+            trials("token", token::TESTS, cluster()),
+            trials("load", load::TESTS, Ok(())),
+            trials("bench", bench::TESTS, cluster()),
+        ];
+        groups.into_iter().flatten().collect()
+    })
 }
 
 /// The tests of a group; skipped, with the reason, where it cannot be had here.

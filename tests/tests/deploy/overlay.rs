@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use svclb_tests::lab::{binary, command};
 
 use crate::kustomize;
 
@@ -21,6 +22,9 @@ pub(crate) fn is_made() -> Result<()> {
     let (map, daemon_set) = (object("ConfigMap")?, object("DaemonSet")?);
     let config = map["data"]["config.yaml"].as_str().context("no config.yaml")?;
     ensure!(config.contains("apiServers:"), "{config}");
+    let svclb = binary("svclb", "SVCLB_BIN", "svclb-userspace")?;
+    let file = folder.join("config.yaml");
+    command::run(&svclb.to_string_lossy(), &["config", "check", &file.to_string_lossy()], "")?;
     let pod = &daemon_set["spec"]["template"]["spec"];
     let port = &pod["containers"][0]["ports"][0]["containerPort"];
     ensure!(config.contains(&format!("healthzBindAddress: 0.0.0.0:{port},")), "port {port}");

@@ -22,8 +22,11 @@ mod world;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
-use svclb_tests::lab::{self, Preset};
+use libtest_mimic::Trial;
+use svclb_tests::{
+    lab::{self, Preset},
+    suite,
+};
 
 use crate::scenario::Scenario;
 
@@ -42,16 +45,9 @@ const SCENARIOS: &[&[Scenario]] = &[
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    if let (false, Err(error)) = (arguments.list, lab::must_be_root()) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    // The scenarios of a preset share its lab, so they go one after the other.
-    arguments.test_threads = Some(1);
-    let conclusion = libtest_mimic::run(&arguments, presets().flat_map(trials).collect());
+    let code = suite::run(|| presets().flat_map(trials).collect());
     world::leave();
-    conclusion.exit_code()
+    code
 }
 
 /// The presets that this kernel can have.

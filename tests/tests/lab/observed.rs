@@ -1,15 +1,12 @@
 //! What the agent tells over HTTP, held against what has happened.
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-};
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use svclb_tests::{
     exposition::Exposition,
-    lab::{Agent, Family, Node, SOON, manifests, wait_for},
+    lab::{Agent, Family, HEALTH, METRICS, SOON, manifests, wait_for},
     traffic::load::Load,
 };
 
@@ -26,33 +23,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::once("a_taken_port_ends_the_start", taken_port),
 ];
 
-const METRICS: &str = "127.0.0.1:10249";
-const HEALTH: &str = "[::1]:10256";
-
 /// The taint of a node that is about to go.
 const TAINT: &str = "spec:\n  taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]";
-
-/// The status and body of a path that a server on the node gives.
-fn get(node: &Node, server: &str, path: &str) -> Result<(u16, String)> {
-    let exchange = || {
-        let mut stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(SOON))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = node.netns().run(exchange).with_context(|| format!("http://{server}{path}"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
-    Ok((status, body.to_owned()))
-}
-
-fn scrape(node: &Node) -> Result<Exposition> {
-    let (status, body) = get(node, METRICS, "/metrics")?;
-    ensure!(status == 200, "/metrics: {status}: {body}");
-    Exposition::parse(&body).context("/metrics")
-}
 
 /// Runs `f` with another agent on node 1 than the usual one.
 fn with_agent(
@@ -78,11 +50,11 @@ fn metrics_count(world: &mut World, family: Family) -> Result<()> {
 fn count(world: &World, family: Family) -> Result<()> {
     const CONNECTIONS: u32 = 400;
     let node = world.lab.node(1);
-    let before = scrape(node)?;
+    let before = node.metrics()?;
     let load = Load::http(WEB.cluster(family), CONNECTIONS.into());
     let report = world.asker("web-1")?.netns.run(|| load.run())?;
     report.must_be_clean()?;
-    let after = scrape(node)?;
+    let after = node.metrics()?;
     let name = if family == Family::V4 { "IPv4" } else { "IPv6" };
     let web = [("service", "web"), ("port_name", "http"), ("family", name)];
     let grown = |metric: &str, labels: &[(&str, &str)]| {
@@ -136,20 +108,32 @@ fn same(a: f64, b: f64) -> bool {
 }
 
 fn changes_are_measured(world: &mut World) -> Result<()> {
-    const CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
     let (node, lab) = (world.lab.node(1), &world.lab);
-    let before = scrape(node)?;
+    let before = node.metrics()?;
     ensure!(!before.has("svclb_service_flows_total"), "by service without being asked");
     CHANGING.write_slices(lab, &world.manifests, &["web-2"])?;
-    let after = wait_for("the change to be counted", SOON, || {
-        let scrape = scrape(node).ok()?;
-        let grown = scrape.sum(CHANGES, &[]) - before.sum(CHANGES, &[]);
-        // A slice of each family.
-        same(grown, 2.0).then_some(scrape)
-    })?;
+    let mut last = Ok(());
+    let measured = wait_for("the change to be measured", SOON, || {
+        last = node.metrics().and_then(|after| is_measured(&before, &after));
+        last.is_ok().then_some(())
+    });
     CHANGING.write_slices(lab, &world.manifests, CHANGING.endpoints)?;
-    let measured = "svclb_programming_duration_seconds_count";
-    ensure!(after.one(measured, &[])? > before.one(measured, &[])?, "the change is not measured");
+    // The last look says what is missing.
+    last.and(measured)?;
+    let mode = node.get(METRICS, "/proxyMode")?;
+    ensure!(mode == (200, "svclb".to_owned()), "/proxyMode: {mode:?}");
+    Ok(())
+}
+
+/// Changes of two slices have been counted since `before`, and all that were are in the maps. A
+/// scrape may come between the two.
+fn is_measured(before: &Exposition, after: &Exposition) -> Result<()> {
+    const CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
+    const MEASURED: &str = "svclb_programming_duration_seconds_count";
+    // Another scenario's last change may come in between, too.
+    let grown = after.one(CHANGES, &[])? - before.one(CHANGES, &[])?;
+    ensure!(grown >= 2.0, "{grown} changes, but there are slices of two families");
+    ensure!(after.one(MEASURED, &[])? > before.one(MEASURED, &[])?, "the change is not measured");
     let pending = after.one("kubeproxy_sync_proxy_rules_endpoint_changes_pending", &[])?;
     ensure!(same(pending, 0.0), "{pending} changes are pending");
     let (synced, queued) = (
@@ -157,8 +141,6 @@ fn changes_are_measured(world: &mut World) -> Result<()> {
         after.one("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", &[])?,
     );
     ensure!(synced >= queued && queued > 0.0, "synced at {synced}, queued at {queued}");
-    let mode = get(node, METRICS, "/proxyMode")?;
-    ensure!(mode == (200, "svclb".to_owned()), "/proxyMode: {mode:?}");
     Ok(())
 }
 
@@ -167,7 +149,7 @@ fn health_follows(world: &mut World) -> Result<()> {
     let node = world.lab.node(1);
     let healthz = |wanted: u16| {
         wait_for(&format!("/healthz to be {wanted}"), SOON, || {
-            let (status, body) = get(node, HEALTH, "/healthz").ok()?;
+            let (status, body) = node.get(HEALTH, "/healthz").ok()?;
             (status == wanted).then_some(body)
         })
     };
@@ -176,16 +158,16 @@ fn health_follows(world: &mut World) -> Result<()> {
         body["nodeEligible"].as_bool().context("no nodeEligible")
     };
     ensure!(eligible(&healthz(200)?)?, "not eligible");
-    ensure!(get(node, "127.0.0.1:10256", "/readyz")?.0 == 200, "not ready");
+    ensure!(node.get("127.0.0.1:10256", "/readyz")?.0 == 200, "not ready");
     let tainted = nodes[0].replacen("spec:", TAINT, 1);
     world.manifests.write("nodes", &[tainted, nodes[1].clone()].join("---\n"))?;
     let refused = healthz(503);
-    let livez = get(node, HEALTH, "/livez")?.0;
+    let livez = node.get(HEALTH, "/livez")?.0;
     world.manifests.write("nodes", &nodes.join("---\n"))?;
     ensure!(!eligible(&refused?)?, "eligible");
     ensure!(livez == 200, "/livez: {livez}");
     healthz(200)?;
-    let counted = scrape(node)?.one("kubeproxy_proxy_healthz_total", &[("code", "503")])?;
+    let counted = node.metrics()?.one("kubeproxy_proxy_healthz_total", &[("code", "503")])?;
     ensure!(counted >= 1.0, "the refusal is not counted");
     Ok(())
 }

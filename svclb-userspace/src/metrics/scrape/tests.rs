@@ -88,6 +88,9 @@ fn every_metric_is_documented_with_its_type() {
     let metrics = Metrics::new(1);
     metrics.kube_proxy.healthz(200);
     metrics.kube_proxy.livez(200);
+    metrics.watches.begin("services");
+    metrics.watches.connected("services");
+    metrics.watches.event("written");
     let text = exposition(&metrics, sample()).expect("encoded");
     let families: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert!(families.len() > 20, "{text}");

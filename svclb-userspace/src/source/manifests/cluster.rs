@@ -11,13 +11,16 @@ use super::{
     endpoints,
     folder::{Before, Folder},
     labels::{LabelIndex, Labels},
-    object::{Kind, Object, ObjectId},
     ranges::Ranges,
 };
 use crate::{
     problem::Problem,
     snapshot::{self, Change, EndpointSlice, ObjectKey},
-    source::{Batch, objects},
+    source::{
+        Batch,
+        object::{Kind, Object, ObjectId},
+        objects,
+    },
 };
 
 /// What has happened to a file.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_saphyr::{budget, options, render_options};
 
-use super::object::{Object, ObjectId, Read, read};
-use crate::problem::Problem;
+use crate::{
+    problem::Problem,
+    source::object::{Object, ObjectId, Read, read},
+};
 
 /// What a file says.
 #[derive(Debug, Default)]

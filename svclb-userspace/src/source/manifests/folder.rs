@@ -5,11 +5,11 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use super::{
-    document::{Parsed, parse},
-    object::{Object, ObjectId},
+use super::document::{Parsed, parse};
+use crate::{
+    problem::Problem,
+    source::object::{Object, ObjectId},
 };
-use crate::problem::Problem;
 
 /// The files by name, and where each object is defined.
 #[derive(Debug, Default)]

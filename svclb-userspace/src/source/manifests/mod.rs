@@ -14,7 +14,6 @@ mod document;
 mod endpoints;
 mod folder;
 mod labels;
-mod object;
 mod pool;
 mod ranges;
 mod scan;

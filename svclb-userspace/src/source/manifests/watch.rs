@@ -15,7 +15,10 @@ use notify::{
 use tokio::sync::mpsc as batches;
 
 use super::{allocate::InUse, arm::Watches, cluster::Cluster, ranges::Ranges, scan::Scanner};
-use crate::{problem::Problem, source::Batch};
+use crate::{
+    problem::Problem,
+    source::{Batch, Noticed},
+};
 
 /// Changes that follow each other within this time are one.
 const QUIET: Duration = Duration::from_millis(50);
@@ -44,9 +47,6 @@ pub struct Manifests {
     wake: mpsc::Sender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
-
-/// A batch, and when the file system reported the first of its changes.
-pub type Noticed = (Instant, Batch);
 
 /// Why the thread wakes up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

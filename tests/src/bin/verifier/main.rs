@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use aya::{EbpfLoader, programs::Program};
 use clap::Parser;
 use svclb::loader::load_program;
+use svclb_tests::machine;
 use table::{Row, Table};
 
 #[derive(Parser)]
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
     let baseline = fs::read_to_string(path).map(|text| Table::parse(&text)).unwrap_or_default();
     print!("{}", table.beside(&baseline));
     if arguments.save {
-        fs::write(path, table.document(&kernel()?))
+        fs::write(path, table.document(&machine::kernel()?))
             .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
@@ -62,10 +63,4 @@ fn load(name: &str, program: &mut Program) -> Result<Row> {
         jited: info.size_jitted(),
         milliseconds,
     })
-}
-
-fn kernel() -> Result<String> {
-    let path = "/proc/sys/kernel/osrelease";
-    let release = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
-    Ok(release.trim().to_owned())
 }

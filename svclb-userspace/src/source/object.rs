@@ -3,13 +3,13 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::{
+    convert::{self, FieldError, SERVICE_NAME},
+    objects::{self, Pod, Service},
+};
 use crate::{
-    problem::Problem,
+    problem::{Problem, Reason},
     snapshot::{EndpointSlice, Node, ObjectKey},
-    source::{
-        convert::{self, FieldError},
-        objects::{self, Pod, Service},
-    },
 };
 
 /// The kinds that matter.
@@ -90,7 +90,35 @@ pub(super) fn read(value: &Value, prefix: &str) -> Read {
         Ok(head) => head,
         Err(error) => return Read::Broken(None, problem("", prefix, error)),
     };
-    let Some(kind) = Kind::of(&head.api_version, &head.kind) else { return Read::Ignored };
+    match Kind::of(&head.api_version, &head.kind) {
+        Some(kind) => read_as(kind, value, prefix),
+        None => Read::Ignored,
+    }
+}
+
+/// Makes an object of what is known to be of a kind: the API server does not repeat it in the items
+/// of a list.
+pub(super) fn read_as(kind: Kind, value: &Value, prefix: &str) -> Read {
+    let id = match identify(kind, value) {
+        Ok(id) => id,
+        Err(error) => return Read::Broken(None, problem(format!("{kind:?}"), prefix, error)),
+    };
+    match contents(&id, value) {
+        Ok(object) => {
+            let note = |note| concerning(&id, value, Reason::NotServed, problem(&id, prefix, note));
+            let notes = notes(&object).map(note).collect();
+            Read::Object(id, Box::new(object), notes)
+        }
+        Err(error) => {
+            let problem = problem(&id, prefix, error);
+            let problem = concerning(&id, value, Reason::InvalidField, problem);
+            Read::Broken(Some(id), problem)
+        }
+    }
+}
+
+/// Which object it is.
+pub(super) fn identify(kind: Kind, value: &Value) -> Result<ObjectId, FieldError> {
     let metadata = &value["metadata"];
     let namespace = match kind {
         Kind::Node => "",
@@ -98,20 +126,9 @@ pub(super) fn read(value: &Value, prefix: &str) -> Read {
     };
     let Some(name) = metadata["name"].as_str().filter(|name| !name.is_empty()) else {
         let what = if metadata["name"].is_null() { "missing" } else { "not a name" };
-        let error = FieldError::new("metadata.name", what);
-        return Read::Broken(None, problem(&head.kind, prefix, error));
+        return Err(FieldError::new("metadata.name", what));
     };
-    let id = ObjectId { kind, key: ObjectKey::new(namespace, name) };
-    match contents(&id, value) {
-        Ok(object) => {
-            let notes = notes(&object).map(|note| problem(&id, prefix, note)).collect();
-            Read::Object(id, Box::new(object), notes)
-        }
-        Err(error) => {
-            let problem = problem(&id, prefix, error);
-            Read::Broken(Some(id), problem)
-        }
-    }
+    Ok(ObjectId { kind, key: ObjectKey::new(namespace, name) })
 }
 
 fn contents(id: &ObjectId, value: &Value) -> Result<Object, FieldError> {
@@ -145,6 +162,19 @@ fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
         let field = if path == "." { String::new() } else { path };
         FieldError::new(field, error.inner().to_string())
     })
+}
+
+/// The problem as one of the Service that the object is, or belongs to.
+fn concerning(id: &ObjectId, value: &Value, reason: Reason, problem: Problem) -> Problem {
+    let service = match id.kind {
+        Kind::Service => Some(id.key.name.as_ref()),
+        Kind::EndpointSlice => value["metadata"]["labels"][SERVICE_NAME].as_str(),
+        Kind::Node | Kind::Pod => None,
+    };
+    match service {
+        Some(name) => problem.concerning(ObjectKey::new(&id.key.namespace, name), reason),
+        None => problem,
+    }
 }
 
 fn problem(object: impl std::fmt::Display, prefix: &str, error: FieldError) -> Problem {
