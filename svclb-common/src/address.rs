@@ -54,6 +54,16 @@ pub trait Address: Copy + Eq + 'static {
 
     /// Whether only the host itself has this address: all of 127.0.0.0/8, or ::1.
     fn is_loopback(&self) -> bool;
+
+    /// Whether this is a group's address: 224.0.0.0/3, which holds the broadcast address too, or
+    /// ff00::/8.
+    fn is_group(&self) -> bool;
+
+    /// Whether this may be the address of one other host, so that it can be answered.
+    #[inline(always)]
+    fn is_somebody(&self) -> bool {
+        !self.is_any() && !self.is_loopback() && !self.is_group()
+    }
 }
 
 impl V4 {
@@ -91,6 +101,11 @@ impl Address for V4 {
     #[inline(always)]
     fn is_loopback(&self) -> bool {
         self.ip[0] == 127
+    }
+
+    #[inline(always)]
+    fn is_group(&self) -> bool {
+        self.ip[0] >= 224
     }
 
     fn to_ip(self) -> IpAddr {
@@ -162,6 +177,11 @@ impl Address for V6 {
     #[inline(always)]
     fn is_loopback(&self) -> bool {
         (self.word(0) | self.word(1) | self.word(2)) == 0 && self.word(3) == 1_u32.to_be()
+    }
+
+    #[inline(always)]
+    fn is_group(&self) -> bool {
+        self.ip[0] == 0xff
     }
 
     fn to_ip(self) -> IpAddr {

@@ -65,7 +65,21 @@ pub fn fold(sum: u64) -> u16 {
     ((sum & 0xffff) + (sum >> 16)) as u16
 }
 
+/// The sum of a pseudo header (RFC 9293, section 3.1; RFC 8200, section 8.1): `len` is that of the
+/// transport header and all behind it, in bytes.
+#[inline(always)]
+pub fn pseudo_header<A: Address>(src: &A, dst: &A, protocol: u8, len: u16) -> u64 {
+    let mut total = u64::from(u16::from(protocol).to_be()) + u64::from(len.to_be());
+    let mut i = 0;
+    while i < A::WORDS {
+        total += u64::from(src.word(i)) + u64::from(dst.word(i));
+        i += 1;
+    }
+    total
+}
+
 /// The one's-complement sum of `bytes`, an odd last byte padded with zero (RFC 1071).
+#[inline(always)]
 pub fn sum(bytes: &[u8]) -> u64 {
     let mut total = 0_u64;
     let mut chunks = bytes.chunks_exact(2);

@@ -35,6 +35,17 @@ impl<A: Address> FrontendKey<A> {
     pub fn node_port(port: u16, protocol: u8) -> Self {
         Self::new(A::ANY, port, protocol)
     }
+
+    /// An address of services, whatever the port.
+    #[inline(always)]
+    pub fn vip(address: A) -> Self {
+        Self::new(address, 0, 0)
+    }
+
+    /// Whether this is an address without a port.
+    pub fn is_vip(&self) -> bool {
+        (self.port, self.protocol) == (0, 0)
+    }
 }
 
 /// Bits of [`Frontend::flags`].

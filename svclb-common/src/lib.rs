@@ -11,6 +11,7 @@
 pub mod address;
 pub mod checksum;
 pub mod counters;
+pub mod echo;
 pub mod event;
 pub mod filter;
 pub mod flow;

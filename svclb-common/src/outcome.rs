@@ -11,6 +11,8 @@ pub enum Kind {
     Dropped,
     /// Refused: the client knows at once.
     Refused,
+    /// Answered by svclb itself.
+    Answered,
     /// Says something about flows; the packet's own outcome is counted beside it.
     Note,
 }
@@ -23,6 +25,7 @@ impl Kind {
             Self::Passed => "passed",
             Self::Dropped => "dropped",
             Self::Refused => "refused",
+            Self::Answered => "answered",
             Self::Note => "note",
         }
     }
@@ -78,7 +81,7 @@ outcomes! {
     Extensions = "ipv6_extensions", Passed;
 
     /// The service has no endpoint.
-    NoEndpoint = "no_endpoint", Dropped;
+    NoEndpoint = "no_endpoint", Refused;
     /// TCP in mid-stream to a frontend, without a flow.
     NoFlow = "tcp_no_flow", Dropped;
     /// No flow record could be freed: every one looked at has traffic in both directions.
@@ -129,6 +132,16 @@ outcomes! {
     NoLocalEndpoint = "no_local_endpoint", Dropped;
     /// The client is outside the source ranges of a load balancer's address.
     SourceRange = "source_range", Dropped;
+    /// The ClusterIP's Service does not have this port.
+    UnusedPort = "unused_port", Refused;
+    /// A ping to a service's address.
+    EchoAnswered = "echo_answered", Answered;
+    /// A refusal that must not be answered: a reset, or a packet that was sent to many or by nobody.
+    Unanswerable = "unanswerable", Dropped;
+    /// More refusals by ICMP than a CPU sends in a second.
+    AnswerLimited = "answer_limited", Dropped;
+    /// The kernel refused to make an answer of a packet.
+    AnswerFailed = "answer_failed", Dropped;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

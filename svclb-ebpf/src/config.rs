@@ -1,7 +1,7 @@
 //! The node's configuration: typed globals that the agent sets when it loads the programs.
 
 use aya_ebpf::Global;
-use svclb_common::flow::Timeouts;
+use svclb_common::{echo, flow::Timeouts};
 
 /// How many flow records each family has: a power of two, the size of `flows4` and `flows6`.
 #[unsafe(no_mangle)]
@@ -30,6 +30,10 @@ static NODE_NETNS: Global<u64> = Global::new(0);
 /// Whether the socket hooks serve every network namespace (1), or only the node's (0).
 #[unsafe(no_mangle)]
 static ALL_SOCKETS: Global<u8> = Global::new(0);
+
+/// To whose ping svclb answers: a value of [`echo`](svclb_common::echo).
+#[unsafe(no_mangle)]
+static ECHO: Global<u8> = Global::new(echo::CLUSTER_IPS);
 
 /// How many flow records each family has.
 #[inline(always)]
@@ -65,4 +69,10 @@ pub fn node_netns() -> u64 {
 #[inline(always)]
 pub fn all_sockets() -> bool {
     ALL_SOCKETS.load() != 0
+}
+
+/// To whose ping svclb answers: a value of [`echo`](svclb_common::echo).
+#[inline(always)]
+pub fn echo() -> u8 {
+    ECHO.load()
 }

@@ -47,6 +47,9 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let opens = opens(packet);
     let frontend = if concern.frontend { frontend(tuple, opens) } else { NONE };
     let is_asked = frontend.service != NONE.service;
+    if !is_asked && concern.frontend && service::is_cluster_ip(&tuple.dst) {
+        return Err(Outcome::UnusedPort.into());
+    }
     if !opens {
         return Err(if is_asked { Outcome::NoFlow.into() } else { Stop::NotOurs });
     }
@@ -131,13 +134,14 @@ pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A
 fn forbidden<A: Tables>(tuple: &Tuple<A>) -> Step<()> {
     let frontend = service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || false);
     if frontend.service == NONE.service {
-        return Ok(());
+        let unused = service::is_cluster_ip(&tuple.dst);
+        return if unused { Err(Outcome::UnusedPort.into()) } else { Ok(()) };
     }
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
     }
     let set = service::set_for(frontend, || true);
-    if set == Set::LOCAL && !service::has_local(frontend.service) {
+    if service::is_empty(frontend.service, set) {
         return Err(service::why_none(frontend.service, set).into());
     }
     Ok(())
@@ -173,8 +177,7 @@ fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> 
     // of this node are given a remote one, and answers to them come here.)
     let remote = backend.flags & backend_flags::LOCAL == 0;
     let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
-    let masquerade =
-        backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
+    let masquerade = backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
     let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
     Ok(Target {
         backend: backend.address,

@@ -11,7 +11,7 @@ use crate::{
     hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
-    raw::{self, Note, Skb},
+    raw::{self, Back, Note, Skb},
     report,
 };
 
@@ -20,6 +20,7 @@ pub struct Egress;
 
 impl Hook for Egress {
     const NOTE: Note = Note::Egress;
+    const BACK: Back = Back::In;
 
     #[inline(always)]
     fn concerns<A: Network>(src: &A, dst: &A) -> bool {

@@ -1,14 +1,15 @@
 //! What both hooks have in common: a look at the addresses, parsing, counting.
 
-use aya_ebpf::bindings::tcx_action_base::TCX_NEXT;
+use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT, TCX_REDIRECT};
 use svclb_common::{
     address::{V4, V6},
-    outcome::Outcome,
+    outcome::{Kind, Outcome},
 };
 
 use crate::{
+    answer,
     packet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, Packet, Step, Stop},
-    raw::{Note, Skb},
+    raw::{Back, Note, Skb},
     report,
 };
 
@@ -16,6 +17,8 @@ use crate::{
 pub trait Hook {
     /// Its note on a packet that it has rewritten.
     const NOTE: Note;
+    /// Where an answer of svclb's own goes.
+    const BACK: Back;
 
     /// The cheap probe: whether a packet between these addresses may be svclb's business.
     fn concerns<A: Network>(src: &A, dst: &A) -> bool;
@@ -38,11 +41,52 @@ pub fn run<H: Hook>(mut skb: Skb) -> i32 {
 fn family<H: Hook, A: Network>(skb: &mut Skb) -> i32 {
     match examine::<H, A>(skb) {
         Ok(packet) => {
-            let result = H::handle(skb, packet);
-            report::conclude(skb, &packet.tuple, result)
+            let result = handle::<H, A>(skb, packet);
+            conclude::<H, A>(skb, packet, result)
         }
         Err(stop) => report::unparsed(stop),
     }
+}
+
+#[inline(always)]
+fn handle<H: Hook, A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
+    if packet.tuple.protocol == A::ICMP {
+        return answer::echo(skb, packet, H::BACK);
+    }
+    H::handle(skb, packet)
+}
+
+/// Counts what became of the packet and turns it into the hook's action.
+#[inline(always)]
+fn conclude<H: Hook, A: Network>(skb: &mut Skb, packet: &Packet<A>, result: Step<Outcome>) -> i32 {
+    let outcome = match result {
+        Ok(outcome) | Err(Stop::Because(outcome)) => outcome,
+        Err(Stop::NotOurs) => return TCX_NEXT,
+    };
+    match outcome.kind() {
+        Kind::Dropped => drop(skb, packet, outcome),
+        Kind::Refused => match answer::refuse(skb, packet, H::BACK) {
+            Ok(()) => {
+                report::note(skb, &packet.tuple, outcome);
+                TCX_REDIRECT
+            }
+            Err(why) => drop(skb, packet, why),
+        },
+        Kind::Answered => {
+            report::count(outcome);
+            TCX_REDIRECT
+        }
+        _ => {
+            report::count(outcome);
+            TCX_NEXT
+        }
+    }
+}
+
+#[inline(always)]
+fn drop<A: Network>(skb: &Skb, packet: &Packet<A>, why: Outcome) -> i32 {
+    report::note(skb, &packet.tuple, why);
+    TCX_DROP
 }
 
 #[inline(always)]

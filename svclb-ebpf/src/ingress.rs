@@ -12,7 +12,7 @@ use crate::{
     hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
-    raw::{self, Note, Skb},
+    raw::{self, Back, Note, Skb},
     report,
 };
 
@@ -21,6 +21,7 @@ pub struct Ingress;
 
 impl Hook for Ingress {
     const NOTE: Note = Note::Ingress;
+    const BACK: Back = Back::Out;
 
     #[inline(always)]
     fn concerns<A: Network>(_src: &A, dst: &A) -> bool {

@@ -10,6 +10,7 @@
 #![feature(asm_experimental_arch)]
 
 mod affinity;
+mod answer;
 mod bridge;
 mod config;
 mod decide;

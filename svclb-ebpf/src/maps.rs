@@ -21,7 +21,7 @@ use svclb_common::{
     tuple::Tuple,
 };
 
-use crate::{desk::Desk, raw::Record};
+use crate::{answer::Sheet, desk::Desk, raw::Record};
 
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 const FLOWS: usize = size::FLOWS as usize;
@@ -130,6 +130,9 @@ static OCCUPANCY: Array<Occupancy, 2> = Array::new();
 #[btf_map(name = "events")]
 static EVENTS: RingBuf<Event, { size::EVENTS as usize }> = RingBuf::new();
 
+/// This CPU's sheet for answers; not pinned.
+#[btf_map(name = "sheet")]
+static SHEET: PerCpuArray<Sheet, 1> = PerCpuArray::new();
 /// This CPU's desk; not pinned.
 #[btf_map(name = "desk4")]
 static DESK4: PerCpuArray<Desk<V4>, 1> = PerCpuArray::new();
@@ -402,4 +405,11 @@ pub fn send(event: Event) {
         entry.write(event);
         entry.submit(0);
     }
+}
+
+/// This CPU's sheet for answers.
+#[inline(always)]
+pub fn sheet() -> Option<&'static mut Sheet> {
+    // SAFETY: as for the cursor.
+    SHEET.get_ptr_mut(0).map(|sheet| unsafe { &mut *sheet })
 }

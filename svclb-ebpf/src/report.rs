@@ -2,36 +2,21 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT};
+use aya_ebpf::bindings::tcx_action_base::TCX_NEXT;
 use aya_log_ebpf::debug;
 use svclb_common::{
     counters::Traffic,
     event::Event,
     flow::{Facts, Role},
-    outcome::{Kind, Outcome},
+    outcome::Outcome,
     tuple::Tuple,
 };
 
 use crate::{
     maps::{self, Tables},
-    packet::{Step, Stop},
+    packet::Stop,
     raw::{self, Skb, Socket},
 };
-
-/// Counts what became of a packet and turns it into the hook's action.
-#[inline(always)]
-pub fn conclude<A: Tables>(skb: &Skb, tuple: &Tuple<A>, result: Step<Outcome>) -> i32 {
-    let outcome = match result {
-        Ok(outcome) | Err(Stop::Because(outcome)) => outcome,
-        Err(Stop::NotOurs) => return TCX_NEXT,
-    };
-    count(outcome);
-    if matches!(outcome.kind(), Kind::Dropped) {
-        tell(skb.as_ptr(), skb.ifindex(), tuple, outcome);
-        return TCX_DROP;
-    }
-    TCX_NEXT
-}
 
 /// The action for a packet that could not be parsed: on as it is, counted.
 #[inline(always)]
@@ -42,7 +27,7 @@ pub fn unparsed(stop: Stop) -> i32 {
     TCX_NEXT
 }
 
-/// Counts a note and sends it as an event.
+/// Counts an outcome that somebody may ask about, and sends it as an event.
 #[inline(always)]
 pub fn note<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
     count(outcome);

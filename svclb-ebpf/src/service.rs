@@ -3,7 +3,7 @@
 use svclb_common::{
     flow,
     frontend::{
-        AffinityKey, Frontend, FrontendKey, Source, backend_flags, frontend_flags,
+        AffinityKey, Frontend, FrontendKey, Service, Source, backend_flags, frontend_flags,
     },
     hash,
     outcome::Outcome,
@@ -36,6 +36,23 @@ pub fn frontend<A: Tables>(
     }
 }
 
+/// The entry of an address that is a service's, whatever the port, and no interface's of this node;
+/// else [`NONE`].
+#[inline(always)]
+pub fn vip<A: Tables>(address: &A) -> Frontend {
+    match A::frontend(&FrontendKey::vip(*address)) {
+        Some(vip) if !A::is_node_address(address) => vip,
+        _ => NONE,
+    }
+}
+
+/// Whether the address is a ClusterIP. (Asked after its frontends: the port is none of them.)
+#[inline(always)]
+pub fn is_cluster_ip<A: Tables>(address: &A) -> bool {
+    let vip = vip(address);
+    vip.service != NONE.service && vip.flags & frontend_flags::EXTERNAL == 0
+}
+
 /// Which of a service's endpoints may serve a client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Set(u32);
@@ -50,6 +67,15 @@ impl Set {
     #[inline(always)]
     pub fn of_flow(flags: u8) -> Self {
         if flags & flow::flags::LOCAL_SET != 0 { Self::LOCAL } else { Self::CLUSTER }
+    }
+
+    /// Where it begins in `slots`, and how many it has there.
+    #[inline(always)]
+    fn range(self, service: &Service) -> (u32, u32) {
+        match self {
+            Self::LOCAL => (service.first_local, service.local_slots),
+            _ => (service.first_slot, service.slots),
+        }
     }
 }
 
@@ -105,10 +131,10 @@ pub fn why_none(service_id: u32, set: Set) -> Outcome {
     if set == Set::LOCAL && elsewhere { Outcome::NoLocalEndpoint } else { Outcome::NoEndpoint }
 }
 
-/// Whether the service has a local set with somebody in it.
+/// Whether nobody is in the set.
 #[inline(always)]
-pub fn has_local(service_id: u32) -> bool {
-    maps::service(service_id).is_some_and(|service| service.local_slots != 0)
+pub fn is_empty(service_id: u32, set: Set) -> bool {
+    maps::service(service_id).is_none_or(|service| set.range(service).1 == 0)
 }
 
 /// Whether clients stay with their endpoints.
@@ -124,10 +150,7 @@ fn balance<A: Tables>(service_id: u32, set: Set, hash: u32) -> u32 {
     // The agent may switch the service to a new range between two reads: a slot of another owner,
     // or of the other set, says so, and the second look finds the new range.
     for _ in 0..2 {
-        let (first, slots) = match set {
-            Set::LOCAL => (service.first_local, service.local_slots),
-            _ => (service.first_slot, service.slots),
-        };
+        let (first, slots) = set.range(service);
         let Some(slot) = maps::slot(first.wrapping_add(hash::scale(hash, slots))) else { return 0 };
         if slots != 0 && slot.service == service_id && has::<A>(service_id, slot.backend, set) {
             return slot.backend;

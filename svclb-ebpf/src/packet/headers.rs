@@ -43,7 +43,7 @@ pub struct Extension {
 
 /// TCP (RFC 9293, section 3.1), without options.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Tcp {
     pub sport: u16,
     pub dport: u16,
@@ -66,7 +66,18 @@ pub struct Udp {
     pub checksum: u16,
 }
 
+/// ICMP and ICMPv6 (RFC 792; RFC 4443, section 2.1).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Icmp {
+    pub kind: u8,
+    pub code: u8,
+    pub checksum: u16,
+    pub rest: [u8; 4],
+}
+
 const _: () = {
     assert!(size_of::<Ipv4>() == 20 && size_of::<Ipv6>() == 40 && size_of::<Extension>() == 4);
     assert!(size_of::<Tcp>() == 20 && size_of::<Udp>() == 8);
+    assert!(size_of::<Icmp>() == 8);
 };

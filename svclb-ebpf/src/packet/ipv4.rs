@@ -1,10 +1,17 @@
 //! IPv4: RFC 791.
 
-use svclb_common::{address::V4, checksum::Difference, outcome::Outcome, tuple::Tuple};
+use svclb_common::{
+    address::V4,
+    checksum::{Difference, fold, sum},
+    outcome::Outcome,
+    tuple::Tuple,
+};
 
-use super::{Network, Payload, Step, headers::Ipv4, stated_length};
+use super::{HOPS, Network, Payload, Step, headers::Ipv4, stated_length};
 use crate::raw::Skb;
 
+/// Offset of the time to live, followed by the protocol and the checksum.
+const TTL: u32 = 8;
 /// Offset of the header checksum, followed by both addresses.
 const CHECKSUM: u32 = 10;
 
@@ -20,6 +27,11 @@ struct Changed {
 impl Network for V4 {
     const HEADER: u32 = 20;
     const MAX_OFFSET: u32 = 60;
+    const ICMP: u8 = 1;
+    const ECHO: [u8; 2] = [8, 0];
+    const PORT_UNREACHABLE: [u8; 2] = [3, 3];
+
+    type Header = [u8; 20];
 
     #[inline(always)]
     fn ends(skb: &Skb) -> Option<(Self, Self)> {
@@ -53,5 +65,30 @@ impl Network for V4 {
         let changed = Changed { checksum: change.apply(old), src: to.src.ip, dst: to.dst.ip };
         // The header's sum stays what it was, so a CHECKSUM_COMPLETE of the packet stays right.
         skb.store(CHECKSUM, &changed, 0)
+    }
+
+    #[inline(always)]
+    fn store_hops(skb: &mut Skb) -> Result<(), ()> {
+        let Ipv4 { ttl, protocol, checksum, .. } = *skb.header::<Ipv4>(0).ok_or(())?;
+        let hops = |ttl| u16::from_be_bytes([ttl, protocol]);
+        let checksum = Difference::NONE.port(hops(ttl), hops(HOPS)).apply(checksum);
+        let [a, b] = checksum.to_ne_bytes();
+        skb.store(TTL, &[HOPS, protocol, a, b], 0)
+    }
+
+    #[inline(always)]
+    fn header(src: &Self, dst: &Self, protocol: u8, len: u16) -> Self::Header {
+        const DONT_FRAGMENT: u8 = 0x40;
+        let mut header = [0; 20];
+        header[0] = 0x45;
+        header[2..4].copy_from_slice(&(Self::HEADER as u16 + len).to_be_bytes());
+        header[6] = DONT_FRAGMENT;
+        header[8] = HOPS;
+        header[9] = protocol;
+        header[12..16].copy_from_slice(&src.ip);
+        header[16..20].copy_from_slice(&dst.ip);
+        let checksum = !fold(sum(&header));
+        header[10..12].copy_from_slice(&checksum.to_ne_bytes());
+        header
     }
 }

@@ -8,12 +8,14 @@ use svclb_common::{
 };
 
 use super::{
-    Network, Payload, Step,
+    HOPS, Network, Payload, Step,
     headers::{Extension, Ipv6},
     stated_length,
 };
 use crate::raw::Skb;
 
+/// Offset of the hop limit.
+const HOP_LIMIT: u32 = 7;
 /// Offset of the source address, followed by the destination.
 const ADDRESSES: u32 = 8;
 /// How many extension headers are walked. RFC 8200 asks for at most seven.
@@ -30,6 +32,11 @@ mod extension {
 impl Network for V6 {
     const HEADER: u32 = 40;
     const MAX_OFFSET: u32 = 512;
+    const ICMP: u8 = 58;
+    const ECHO: [u8; 2] = [128, 129];
+    const PORT_UNREACHABLE: [u8; 2] = [1, 4];
+
+    type Header = [u8; 40];
 
     #[inline(always)]
     fn ends(skb: &Skb) -> Option<(Self, Self)> {
@@ -63,6 +70,23 @@ impl Network for V6 {
         // addresses must balance it: hence RECOMPUTE. (The flag BPF_F_IPV6 says the same more
         // cheaply, but only since Linux 6.16; this is right on every kernel.)
         skb.store(ADDRESSES, &[to.src.ip, to.dst.ip], BPF_F_RECOMPUTE_CSUM)
+    }
+
+    #[inline(always)]
+    fn store_hops(skb: &mut Skb) -> Result<(), ()> {
+        skb.store(HOP_LIMIT, &HOPS, BPF_F_RECOMPUTE_CSUM)
+    }
+
+    #[inline(always)]
+    fn header(src: &Self, dst: &Self, protocol: u8, len: u16) -> Self::Header {
+        let mut header = [0; 40];
+        header[0] = 0x60;
+        header[4..6].copy_from_slice(&len.to_be_bytes());
+        header[6] = protocol;
+        header[7] = HOPS;
+        header[8..24].copy_from_slice(&src.ip);
+        header[24..40].copy_from_slice(&dst.ip);
+        header
     }
 }
 

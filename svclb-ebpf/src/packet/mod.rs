@@ -36,13 +36,15 @@ impl From<Outcome> for Stop {
 /// The next step has its value, or the packet stops here.
 pub type Step<T> = Result<T, Stop>;
 
-/// A well-formed TCP or UDP packet.
+/// A well-formed TCP or UDP packet, or a well-formed request for an echo.
 pub struct Packet<A> {
     /// Who talks to whom, as received.
     pub tuple: Tuple<A>,
     /// Where the transport header begins, counted from the network header.
     pub transport: u32,
-    /// TCP flags; 0 for UDP.
+    /// Bytes from the network header on, by its own count.
+    pub len: u32,
+    /// TCP flags; 0 for others.
     pub tcp_flags: u8,
 }
 
@@ -62,6 +64,15 @@ pub trait Network: Tables {
     const HEADER: u32;
     /// How far a transport header may be from the network header.
     const MAX_OFFSET: u32;
+    /// IANA protocol number of the family's ICMP.
+    const ICMP: u8;
+    /// ICMP types of an echo: request and reply.
+    const ECHO: [u8; 2];
+    /// ICMP type and code of "port unreachable".
+    const PORT_UNREACHABLE: [u8; 2];
+
+    /// A header without options, as it lies in a packet.
+    type Header: Copy;
 
     /// Source and destination, if the header is there.
     fn ends(skb: &Skb) -> Option<(Self, Self)>;
@@ -69,6 +80,10 @@ pub trait Network: Tables {
     fn payload(skb: &Skb) -> Step<Payload>;
     /// Stores the addresses of `to`, the header's own checksum included.
     fn store_addresses(skb: &mut Skb, from: &Tuple<Self>, to: &Tuple<Self>) -> Result<(), ()>;
+    /// Stores the number of hops that a packet begins with, the header's own checksum included.
+    fn store_hops(skb: &mut Skb) -> Result<(), ()>;
+    /// The header of a packet with `len` bytes behind it.
+    fn header(src: &Self, dst: &Self, protocol: u8, len: u16) -> Self::Header;
 }
 
 /// Source and destination of the packet, made linear if need be.
@@ -94,14 +109,18 @@ pub fn parse<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
 fn read<A: Network>(skb: &mut Skb) -> Step<()> {
     let payload = A::payload(skb)?;
     let (src, dst) = A::ends(skb).ok_or(Outcome::Truncated)?;
-    let ports = transport::ports(skb, &payload)?;
+    let ports = transport::ports::<A>(skb, &payload)?;
     desk::put_packet(Packet {
         tuple: Tuple::received(payload.protocol, src, ports.src, dst, ports.dst),
         transport: payload.offset,
+        len: payload.offset + payload.len,
         tcp_flags: ports.tcp_flags,
     });
     Ok(())
 }
+
+/// How many hops packets of svclb's own may go (IANA's recommendation).
+const HOPS: u8 = 64;
 
 /// How long the packet may be by its own length field: `None` when the field contradicts the
 /// packet.

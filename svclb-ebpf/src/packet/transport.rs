@@ -1,4 +1,4 @@
-//! TCP and UDP headers.
+//! TCP and UDP headers, and requests for an echo.
 
 use svclb_common::{
     outcome::Outcome,
@@ -6,8 +6,8 @@ use svclb_common::{
 };
 
 use super::{
-    Payload, Step, Stop,
-    headers::{Tcp, Udp},
+    Network, Payload, Step, Stop,
+    headers::{Icmp, Tcp, Udp},
 };
 use crate::raw::Skb;
 
@@ -23,13 +23,14 @@ pub struct Ports {
 
 /// Checks the transport header and reads the ports. Other protocols are not ours.
 #[inline(always)]
-pub fn ports(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+pub fn ports<A: Network>(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     if payload.offset > MAX_OFFSET {
         return Err(Outcome::Extensions.into());
     }
     match payload.protocol {
         TCP => tcp(skb, payload),
         UDP => udp(skb, payload),
+        protocol if protocol == A::ICMP => echo::<A>(skb, payload),
         _ => Err(Stop::NotOurs),
     }
 }
@@ -64,4 +65,16 @@ fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
         return Err(Outcome::Malformed.into());
     }
     Ok(Ports { src: u16::from_be(header.sport), dst: u16::from_be(header.dport), tcp_flags: 0 })
+}
+
+#[inline(always)]
+fn echo<A: Network>(skb: &Skb, payload: &Payload) -> Step<Ports> {
+    let header = skb.copy::<Icmp>(payload.offset & MAX_OFFSET).ok_or(Outcome::Truncated)?;
+    if payload.len < size_of::<Icmp>() as u32 {
+        return Err(Outcome::Truncated.into());
+    }
+    if [header.kind, header.code] != [A::ECHO[0], 0] {
+        return Err(Stop::NotOurs);
+    }
+    Ok(Ports { src: 0, dst: 0, tcp_flags: 0 })
 }

@@ -2,10 +2,12 @@
 
 mod kernel;
 mod record;
+mod remake;
 mod skb;
 mod socket;
 
 pub use kernel::{add, cpu, has_socket, neighbour, now_ns, random, repeat};
 pub use record::{Locked, Record};
+pub use remake::{Back, checksum};
 pub use skb::{Note, Skb};
 pub use socket::Socket;

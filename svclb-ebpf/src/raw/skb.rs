@@ -26,6 +26,8 @@ unsafe impl Header for headers::Udp {}
 // SAFETY: as above.
 unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
+unsafe impl Header for headers::Icmp {}
+// SAFETY: as above.
 unsafe impl Header for u32 {}
 
 /// The hook in a note of [`Skb::note_rewritten`]: numbers that nobody else writes by chance.
@@ -40,8 +42,8 @@ pub enum Note {
 
 /// The packet at a hook. Offsets count from the network header.
 pub struct Skb {
-    skb: *mut __sk_buff,
-    link: u32,
+    pub(super) skb: *mut __sk_buff,
+    pub(super) link: u32,
 }
 
 impl Skb {
@@ -159,8 +161,14 @@ impl Skb {
         self.store_at(0, mac, 0)
     }
 
+    /// The same, counted from the link header.
     #[inline(always)]
-    fn store_at<T: Copy>(&mut self, offset: u32, value: &T, flags: u32) -> Result<(), ()> {
+    pub(super) fn store_at<T: Copy>(
+        &mut self,
+        offset: u32,
+        value: &T,
+        flags: u32,
+    ) -> Result<(), ()> {
         let (from, len) = (core::ptr::from_ref(value).cast(), size_of::<T>() as u32);
         // SAFETY: the source is `len` readable bytes.
         let result =
