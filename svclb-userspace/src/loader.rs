@@ -105,6 +105,8 @@ pub struct Options {
     pub node_netns: u64,
     /// Whether they serve those of every other one, too.
     pub all_sockets: bool,
+    /// To whose ping they answer: a value of [`svclb_common::echo`].
+    pub echo: u8,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -118,6 +120,7 @@ impl Default for Options {
             hash_seed: 0,
             node_netns: 0,
             all_sockets: false,
+            echo: svclb_common::echo::CLUSTER_IPS,
             log_level: 0,
         }
     }
@@ -157,6 +160,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("HASH_SEED", &options.hash_seed, true)
         .override_global("NODE_NETNS", &options.node_netns, true)
         .override_global("ALL_SOCKETS", &all_sockets, true)
+        .override_global("ECHO", &options.echo, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -32,6 +32,8 @@ pub enum Action {
     Next,
     /// Dropped.
     Drop,
+    /// Sent back the way it came.
+    Back,
 }
 
 /// Which program is run.
@@ -104,10 +106,32 @@ impl Programs {
         protocol: Protocol,
         endpoints: &[(SocketAddr, bool)],
     ) -> Placed {
+        self.address(vip, protocol, endpoints, 0)
+    }
+
+    /// The same at an external address.
+    pub fn external_ip(
+        &mut self,
+        vip: SocketAddr,
+        protocol: Protocol,
+        endpoints: &[(SocketAddr, bool)],
+    ) -> Placed {
+        self.address(vip, protocol, endpoints, frontend_flags::EXTERNAL)
+    }
+
+    fn address(
+        &mut self,
+        vip: SocketAddr,
+        protocol: Protocol,
+        endpoints: &[(SocketAddr, bool)],
+        flags: u32,
+    ) -> Placed {
         let placed = self.place(Family::of(vip.ip()), vip.port(), protocol, endpoints);
         self.apply(Operation::Watch(vip.ip(), Interest::Frontend));
-        let frontend = Frontend { service: placed.id, flags: 0 };
-        self.apply(Operation::SetFrontend(FrontendAddress::Address(vip, protocol), frontend));
+        let frontend = Frontend { service: placed.id, flags };
+        for address in [FrontendAddress::Address(vip, protocol), FrontendAddress::Vip(vip.ip())] {
+            self.apply(Operation::SetFrontend(address, frontend));
+        }
         placed
     }
 
@@ -236,6 +260,7 @@ impl Programs {
         let action = match result.return_value as i32 {
             -1 => Action::Next,
             2 => Action::Drop,
+            7 => Action::Back,
             other => panic!("the hook returned {other}, which would end the chain"),
         };
         (action, out, context_out[SCRATCH].to_vec())

@@ -66,6 +66,7 @@ impl Run {
                 hash_seed: random(),
                 node_netns: netns::cookie()?,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
+                echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),
             },
             mechanism: agent.attach,

@@ -7,7 +7,7 @@ use svclb_common::{flow::Timeouts, layout::size};
 
 use super::{
     section::section,
-    values::{Listen, PerService, PortRange, PowerOfTwo, Servers},
+    values::{Echo, Listen, PerService, PortRange, PowerOfTwo, Servers},
 };
 use crate::{
     attach::{Mechanism, SocketHooks},
@@ -24,6 +24,9 @@ section! {
         /// Whose sockets are served as they connect: `host` (those in the node's own network
         /// namespace), `all` (those of pods, too), or `off`.
         [value_enum] socket_hooks: SocketHooks = SocketHooks::Host;
+        /// Whose ping is answered: that to ClusterIPs (`cluster-ips`), to every address of a Service
+        /// that is not this node's (`all`), or nobody's (`off`).
+        [value_enum] echo: Echo = Echo::ClusterIps;
         unset:
         /// Name of this node in the cluster; its host name by default.
         [value_name = "NAME"] node_name: String;

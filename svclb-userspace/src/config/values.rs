@@ -10,7 +10,7 @@ use std::{
 use clap::ValueEnum;
 use hyper::Uri;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use svclb_common::layout::size;
+use svclb_common::{echo, layout::size};
 
 /// Ports, written `FIRST-LAST`, both included.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +36,29 @@ impl FromStr for PortRange {
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.0.start(), self.0.end())
+    }
+}
+
+/// Whose ping is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Echo {
+    /// That to ClusterIPs.
+    ClusterIps,
+    /// That to every address of a Service, but for this node's own.
+    All,
+    /// Nobody's.
+    Off,
+}
+
+impl Echo {
+    /// The value of [`svclb_common::echo`].
+    pub fn number(self) -> u8 {
+        match self {
+            Self::ClusterIps => echo::CLUSTER_IPS,
+            Self::All => echo::ALL,
+            Self::Off => echo::OFF,
+        }
     }
 }
 

@@ -102,10 +102,7 @@ fn claims(
     service: &Service,
     address: FrontendAddress,
 ) -> Vec<(DesiredFrontend, ServicePort)> {
-    let family = match address {
-        FrontendAddress::Address(at, _) => Family::of(at.ip()),
-        FrontendAddress::NodePort(family, ..) => family,
-    };
+    let family = address.family();
     if service.families().all(|known| known != family) {
         return Vec::new();
     }

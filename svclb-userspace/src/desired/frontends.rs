@@ -90,14 +90,20 @@ impl DesiredFrontend {
     }
 }
 
-/// The frontends of `port` in `family`, each address once.
+/// The frontends of `port` in `family`, each once, and their addresses without a port.
 pub fn of(service: &Service, port: &Port, family: Family) -> Vec<DesiredFrontend> {
     let mut found: Vec<DesiredFrontend> = Vec::new();
     for kind in FrontendKind::ALL {
         let policy = kind.policy(service);
-        for address in kind.addresses(service, port, family) {
+        let mut add = |address, policy| {
             if found.iter().all(|known| known.address != address) {
                 found.push(DesiredFrontend { address, kind, policy });
+            }
+        };
+        for address in kind.addresses(service, port, family) {
+            add(address, policy);
+            if let Some(ip) = address.ip() {
+                add(FrontendAddress::Vip(ip), TrafficPolicy::Cluster);
             }
         }
     }

@@ -132,8 +132,8 @@ impl Ledger {
             };
             entry.frontends.insert(address, frontend.flags);
             self.holders.insert(address, entry.id);
-            if let FrontendAddress::Address(at, _) = address {
-                self.watches.add(at.ip(), Interest::Frontend);
+            if let Some(ip) = address.ip() {
+                self.watches.add(ip, Interest::Frontend);
             }
         }
     }
@@ -141,11 +141,8 @@ impl Ledger {
 
 /// Whether the frontend is of its owner's protocol and family.
 fn belongs(address: FrontendAddress, owner: &ServicePort) -> bool {
-    let (family, protocol) = match address {
-        FrontendAddress::Address(at, protocol) => (Family::of(at.ip()), protocol),
-        FrontendAddress::NodePort(family, _, protocol) => (family, protocol),
-    };
-    (owner.family, owner.protocol) == (family, protocol)
+    let fits = address.protocol().is_none_or(|protocol| protocol == owner.protocol);
+    fits && address.family() == owner.family
 }
 
 /// Enters the service's range. One that is not free stays unknown: the service gets another.

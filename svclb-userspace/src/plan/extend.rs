@@ -114,8 +114,8 @@ impl Ledger {
         self.holders.insert(address, entry.id);
         entry.dropped.remove(&address);
         let is_new = entry.frontends.insert(address, flags).is_none();
-        if let (true, FrontendAddress::Address(at, _)) = (is_new, address) {
-            self.watches.add(at.ip(), Interest::Frontend);
+        if let (true, Some(ip)) = (is_new, address.ip()) {
+            self.watches.add(ip, Interest::Frontend);
         }
     }
 }

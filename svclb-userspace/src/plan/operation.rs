@@ -81,13 +81,49 @@ impl fmt::Display for Family {
     }
 }
 
-/// What clients ask: an address of its own, or a port at every address of the node.
+/// What clients ask: an address of its own, or a port at every address of the node. The other ports
+/// of an address of its own, and ping to it, have an entry too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FrontendAddress {
     /// A ClusterIP, external or load-balancer address.
     Address(SocketAddr, Protocol),
     /// A NodePort of one family.
     NodePort(Family, u16, Protocol),
+    /// Such an address itself, whatever the port.
+    Vip(IpAddr),
+}
+
+impl FrontendAddress {
+    /// The address, if it is one of its own.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(at, _) => Some(at.ip()),
+            Self::Vip(ip) => Some(*ip),
+            Self::NodePort(..) => None,
+        }
+    }
+
+    /// The family of the address.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address(at, _) => Family::of(at.ip()),
+            Self::NodePort(family, ..) => *family,
+            Self::Vip(ip) => Family::of(*ip),
+        }
+    }
+
+    /// Whether it is an address whatever the port.
+    pub fn is_vip(&self) -> bool {
+        matches!(self, Self::Vip(_))
+    }
+
+    /// The protocol, where that matters.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::Address(_, protocol) | Self::NodePort(_, _, protocol) => Some(*protocol),
+            Self::Vip(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for FrontendAddress {
@@ -97,6 +133,7 @@ impl fmt::Display for FrontendAddress {
             Self::NodePort(family, port, protocol) => {
                 write!(f, "NodePort {port}/{protocol} {family}")
             }
+            Self::Vip(ip) => write!(f, "{ip}"),
         }
     }
 }

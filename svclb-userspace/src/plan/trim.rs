@@ -10,7 +10,7 @@ use svclb_common::{
 use super::{
     kernel::KernelState,
     ledger::{Entry, Ledger},
-    operation::{FrontendAddress, Operation, ServicePort},
+    operation::{Operation, ServicePort},
     release::Item,
 };
 use crate::desired::DesiredPort;
@@ -83,8 +83,8 @@ impl Ledger {
             if self.holders.get(&address) == Some(&entry.id) {
                 self.holders.remove(&address);
             }
-            if let FrontendAddress::Address(at, _) = address {
-                self.retire(Some(owner), Item::Watch(at.ip(), Interest::Frontend), now);
+            if let Some(ip) = address.ip() {
+                self.retire(Some(owner), Item::Watch(ip, Interest::Frontend), now);
             }
         }
     }

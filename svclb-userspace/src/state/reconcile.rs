@@ -96,6 +96,8 @@ impl<W: MapWriter> Engine<W> {
     fn drop_lost_frontends(&self, port: &mut DesiredPort, problems: &mut Vec<Problem>) {
         let DesiredPort { owner, frontends, .. } = port;
         frontends.retain(|frontend| match self.claims.winner(&frontend.address) {
+            // Of all service ports at an address, one has the entry without a port.
+            Some(winner) if winner != owner && frontend.address.is_vip() => false,
             Some(winner) if winner != owner => {
                 let address = frontend.address;
                 let message = format_args!("not served at {address}: it belongs to {winner}");

@@ -11,16 +11,6 @@ use svclb_common::{
 
 use crate::plan::operation::{BackendEntry, Family, FrontendAddress, Protocol, ServicePort};
 
-impl FrontendAddress {
-    /// The family of the address.
-    pub fn family(&self) -> Family {
-        match self {
-            Self::Address(address, _) => Family::of(address.ip()),
-            Self::NodePort(family, ..) => *family,
-        }
-    }
-}
-
 /// The number that maps hold for a family.
 fn family_number(family: Family) -> u8 {
     match family {
@@ -43,11 +33,15 @@ pub(super) fn frontend_key<A: Address>(address: &FrontendAddress) -> Option<Fron
             Some(FrontendKey::node_port(*port, protocol.number()))
         }
         FrontendAddress::NodePort(..) => None,
+        FrontendAddress::Vip(ip) => A::from_ip(*ip).map(FrontendKey::vip),
     }
 }
 
 /// What a frontend's key says; `None` if the protocol is unknown.
 pub(crate) fn frontend_address<A: Address>(key: &FrontendKey<A>) -> Option<FrontendAddress> {
+    if key.is_vip() {
+        return Some(FrontendAddress::Vip(key.address.to_ip()));
+    }
     let protocol = Protocol::from_number(key.protocol)?;
     Some(if key.address.is_any() {
         FrontendAddress::NodePort(family_of::<A>(), key.port, protocol)
@@ -135,14 +129,16 @@ mod tests {
 
     #[test]
     fn frontends_survive_their_map() {
-        let v4 =
-            [address("10.96.0.10:53"), FrontendAddress::NodePort(Family::V4, 30053, Protocol::Tcp)];
+        let vip = |ip: &str| FrontendAddress::Vip(ip.parse().expect("address"));
+        let node_port = FrontendAddress::NodePort(Family::V4, 30053, Protocol::Tcp);
+        let v4 = [address("10.96.0.10:53"), node_port, vip("10.96.0.10")];
         for frontend in v4 {
             let key = frontend_key::<V4>(&frontend).expect("IPv4");
             assert_eq!(frontend_address(&key), Some(frontend));
             assert_eq!(frontend_key::<V6>(&frontend), None);
         }
-        let v6 = [address("[fd00::a]:53"), FrontendAddress::NodePort(Family::V6, 1, Protocol::Udp)];
+        let node_port = FrontendAddress::NodePort(Family::V6, 1, Protocol::Udp);
+        let v6 = [address("[fd00::a]:53"), node_port, vip("fd00::a")];
         for frontend in v6 {
             let key = frontend_key::<V6>(&frontend).expect("IPv6");
             assert_eq!(frontend_address(&key), Some(frontend));

@@ -39,19 +39,6 @@ fn masqueraded(programs: &mut Programs, a: &Addresses, sport: u16) -> Option<u16
 }
 
 #[test]
-fn a_service_without_endpoints_drops_and_counts() {
-    for a in families() {
-        for protocol in [Tcp, Udp] {
-            let mut programs = load(|_| {});
-            programs.cluster_ip(a.vip, protocol, &[]);
-            dropped(&programs, Ingress, &opening(protocol, a.client, a.vip));
-            assert_eq!(programs.count(Outcome::NoEndpoint), 1);
-            assert_eq!(programs.count(Outcome::Opened), 0);
-        }
-    }
-}
-
-#[test]
 fn tcp_in_mid_stream_without_a_flow_is_dropped_and_counted() {
     for a in families() {
         let mut programs = load(|_| {});
@@ -116,7 +103,7 @@ fn a_udp_flow_is_forgotten_when_its_endpoint_no_longer_serves() {
         assert_eq!(programs.count(Outcome::Forgotten), 1);
         programs.switch(&placed, &[]);
         programs.stop_serving(&placed, 1);
-        dropped(&programs, Ingress, &opening(Udp, a.client, a.vip));
+        refused(&programs, Ingress, &opening(Udp, a.client, a.vip));
         assert_eq!(programs.count(Outcome::NoEndpoint), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Level three of the ladder: the programs in the kernel, one packet at a time.
 
 mod addresses;
+mod answers;
 mod collisions;
 mod ends;
 mod hostile;
@@ -56,6 +57,11 @@ fn untouched(programs: &Programs, hook: Hook, frame: &[u8]) {
 /// Runs a frame that must be dropped.
 fn dropped(programs: &Programs, hook: Hook, frame: &[u8]) {
     assert_eq!(programs.run(hook, frame).0, Action::Drop, "{:?}", right(frame));
+}
+
+/// Runs a frame that must be answered by a refusal.
+fn refused(programs: &Programs, hook: Hook, frame: &[u8]) {
+    assert_eq!(programs.run(hook, frame).0, Action::Back, "{:?}", right(frame));
 }
 
 /// A reply of the same kind as `seen`, from its destination.

@@ -141,6 +141,7 @@ fn frontend_label(address: &FrontendAddress) -> String {
     match address {
         FrontendAddress::Address(address, _) => address.to_string(),
         FrontendAddress::NodePort(_, port, _) => format!("node:{port}"),
+        FrontendAddress::Vip(ip) => ip.to_string(),
     }
 }
 

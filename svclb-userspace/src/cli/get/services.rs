@@ -71,7 +71,7 @@ pub(super) fn list(pins: &Pins, get: &Get) -> Result<Vec<ServiceRow>> {
 /// The frontends of each service id.
 fn frontends(state: &KernelState) -> BTreeMap<u32, Vec<String>> {
     let mut by_service: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for (address, frontend) in &state.frontends {
+    for (address, frontend) in state.frontends.iter().filter(|(address, _)| !address.is_vip()) {
         by_service.entry(frontend.service).or_default().push(frontend_label(address));
     }
     by_service

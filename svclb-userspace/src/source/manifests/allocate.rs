@@ -46,7 +46,7 @@ impl InUse {
                 {
                     in_use.addresses.insert((key, owner.family), at.ip());
                 }
-                FrontendAddress::Address(..) => {}
+                FrontendAddress::Address(..) | FrontendAddress::Vip(_) => {}
             }
         }
         in_use
