@@ -18,6 +18,7 @@ pub mod flow;
 pub mod frontend;
 pub mod hash;
 pub mod layout;
+pub mod limit;
 pub mod names;
 pub mod outcome;
 pub mod socket;

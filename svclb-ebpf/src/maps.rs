@@ -15,6 +15,7 @@ use svclb_common::{
         Affinity, AffinityKey, Backend, Device, Frontend, FrontendKey, Service, Slot, Source,
     },
     layout::size,
+    limit::Limit,
     names::Owner,
     outcome::Outcome,
     socket::{SocketKey, SocketPeer},
@@ -133,6 +134,9 @@ static EVENTS: RingBuf<Event, { size::EVENTS as usize }> = RingBuf::new();
 /// This CPU's sheet for answers; not pinned.
 #[btf_map(name = "sheet")]
 static SHEET: PerCpuArray<Sheet, 1> = PerCpuArray::new();
+/// How many ICMP messages this CPU may send; not pinned.
+#[btf_map(name = "limits")]
+static LIMITS: PerCpuArray<Limit, 1> = PerCpuArray::new();
 /// This CPU's desk; not pinned.
 #[btf_map(name = "desk4")]
 static DESK4: PerCpuArray<Desk<V4>, 1> = PerCpuArray::new();
@@ -412,4 +416,11 @@ pub fn send(event: Event) {
 pub fn sheet() -> Option<&'static mut Sheet> {
     // SAFETY: as for the cursor.
     SHEET.get_ptr_mut(0).map(|sheet| unsafe { &mut *sheet })
+}
+
+/// How many ICMP messages this CPU may send.
+#[inline(always)]
+pub fn limit() -> Option<&'static mut Limit> {
+    // SAFETY: as for the cursor.
+    LIMITS.get_ptr_mut(0).map(|limit| unsafe { &mut *limit })
 }

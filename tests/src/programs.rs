@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 use aya::{
-    maps::PerCpuArray,
+    maps::{PerCpuArray, PerCpuValues},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
 use svclb::{
@@ -20,6 +20,7 @@ use svclb::{
 use svclb_common::{
     filter::Interest,
     frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
+    limit::Limit,
     outcome::Outcome,
 };
 
@@ -290,6 +291,17 @@ impl Programs {
     pub fn count(&self, outcome: Outcome) -> u64 {
         let counters: PerCpuArray<_, u64> = self.pins.map("outcomes").expect("outcomes is pinned");
         counters.get(&(outcome as u32), 0).expect("one counter an outcome").iter().sum()
+    }
+
+    /// Takes from every CPU the ICMP messages that it may send for now, and for ever: the clock of its
+    /// limit is far ahead.
+    pub fn exhaust_messages(&mut self) {
+        let limit = Limit { at_ns: u64::MAX, tokens: 0 };
+        let map = self.loaded.ebpf.map_mut("limits").expect("the programs have limits");
+        let mut limits: PerCpuArray<_, Limit> = map.try_into().expect("limits of each CPU");
+        let cpus = aya::util::nr_cpus().expect("a number of CPUs");
+        let all = PerCpuValues::try_from(vec![limit; cpus]).expect("one for each CPU");
+        limits.set(0, all, 0).expect("limits are writable");
     }
 
     /// Where the maps are pinned.

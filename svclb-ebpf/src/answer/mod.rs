@@ -2,7 +2,6 @@
 //! way that it came.
 
 mod echo;
-mod limit;
 mod reset;
 mod unreachable;
 

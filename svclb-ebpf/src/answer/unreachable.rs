@@ -2,7 +2,7 @@
 
 use svclb_common::outcome::Outcome;
 
-use super::{begin, limit::Limit, pseudo};
+use super::{begin, pseudo};
 use crate::{
     maps,
     packet::{Network, Packet},
@@ -20,17 +20,16 @@ const QUOTE: u32 = 504;
 pub struct Sheet {
     /// Header and quote, as they lie in the packet, and a word for the end of the last one.
     words: [u32; (HEADER + QUOTE) as usize / 4 + 1],
-    /// How many may be sent.
-    limit: Limit,
 }
 
 /// Turns the packet into the message that a closed port answers with.
 #[inline(always)]
 pub fn write<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Result<(), Outcome> {
-    let sheet = maps::sheet().ok_or(Outcome::AnswerFailed)?;
-    if !sheet.limit.admits(raw::now_ns()) {
+    // RFC 4443, section 2.4(f): a host must limit them.
+    if !maps::limit().is_some_and(|limit| limit.admits(raw::now_ns())) {
         return Err(Outcome::AnswerLimited);
     }
+    let sheet = maps::sheet().ok_or(Outcome::AnswerFailed)?;
     let len = compose(skb, packet, sheet).ok_or(Outcome::AnswerFailed)?;
     begin(skb, packet, A::ICMP, len)?;
     skb.store_words(A::HEADER, &sheet.words, len).map_err(|()| Outcome::AnswerFailed)

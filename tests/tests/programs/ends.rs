@@ -16,7 +16,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port, v4},
-    answer, dropped, opening, pass, reply_to, segment,
+    answer, dropped, opening, pass, refused, reply_to, segment,
 };
 
 fn load(change: impl FnOnce(&mut Options)) -> Programs {

@@ -14,7 +14,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port, v4, v6},
-    answer, opening, pass, reply_to, right, segment, untouched,
+    answer, opening, pass, refused, reply_to, right, segment, untouched,
 };
 
 fn load() -> Programs {
@@ -198,7 +198,8 @@ fn a_node_port_answers_at_the_nodes_addresses_only() {
         programs.node_port(a.node, protocol, &[(a.backends[0], true)]);
         programs.cluster_ip(a.vip, protocol, &[(a.backends[1], true)]);
         let elsewhere = port(a.vip, a.node.port());
-        untouched(programs, Ingress, &opening(protocol, a.other_client, elsewhere));
+        refused(programs, Ingress, &opening(protocol, a.other_client, elsewhere));
+        assert_eq!(programs.count(Outcome::UnusedPort), 1);
         let other_port = port(a.node, 22);
         untouched(programs, Ingress, &opening(protocol, a.other_client, other_port));
     });
