@@ -27,8 +27,7 @@ impl Call for Connect {
         let asked = Asked::<N::Address>::of::<N>(socket);
         let frontend = asked.frontend(socket);
         if frontend.service == NONE.service {
-            asked.forget_answering();
-            return PROCEED;
+            return asked.nobody_serves(socket);
         }
         if asked.is_left_to_packets(socket, frontend) {
             return PROCEED;
@@ -53,10 +52,7 @@ impl Call for Send {
         let frontend = asked.frontend(socket);
         if frontend.service == NONE.service {
             // The kernel names the peer of an IPv6 socket that is connected to IPv4 at each datagram.
-            if !socket.is_connected() {
-                asked.forget_answering();
-            }
-            return PROCEED;
+            return if socket.is_connected() { PROCEED } else { asked.nobody_serves(socket) };
         }
         if asked.is_left_to_packets(socket, frontend) {
             return PROCEED;
@@ -202,7 +198,17 @@ impl<A: Tables> Asked<A> {
         }
     }
 
-    /// The verdict on a service without an endpoint: the caller knows at once.
+    /// No frontend is asked: another port of a ClusterIP is refused, everything else goes on.
+    #[inline(always)]
+    fn nobody_serves(&self, socket: &mut Socket) -> i32 {
+        if maps::concern(&self.address).frontend && service::is_cluster_ip(&self.address) {
+            return self.refuse(socket);
+        }
+        self.forget_answering();
+        PROCEED
+    }
+
+    /// The verdict where nobody will ever answer: the caller knows at once.
     #[inline(always)]
     fn refuse(&self, socket: &mut Socket) -> i32 {
         let Self { address, port, protocol, .. } = self;
