@@ -128,15 +128,18 @@ pub mod backend_flags {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Source<A> {
-    /// The service that they may ask, or [`Source::PODS`].
+    /// The service that they may ask, [`Source::PODS`] or [`Source::DETECTED`].
     pub service: u32,
     /// The address.
     pub address: A,
 }
 
 impl<A: Address> Source<A> {
-    /// In place of a service id: pods of this node.
+    /// In place of a service id: clients that are inside the cluster, pods above all.
     pub const PODS: u32 = 0;
+    /// In place of a service id: clients of whom it is known whether they are inside. Those of them
+    /// that are not, are outside.
+    pub const DETECTED: u32 = u32::MAX;
     /// Bits of the service id, which are always part of the prefix.
     pub const SERVICE_BITS: u32 = 32;
     /// Bits of a whole key.

@@ -27,6 +27,8 @@ pub mod size {
     pub const AFFINITY: u32 = 65_536;
     /// Ranges of clients, per family: pods of this node, and source ranges of service ports.
     pub const SOURCES: u32 = 65_536;
+    /// Ranges that ClusterIPs are given out from, per family.
+    pub const SERVICE_CIDRS: u32 = 256;
     /// Addresses of the node, per family.
     pub const NODE_ADDRESSES: u32 = 4_096;
     /// Devices of the node.
@@ -55,6 +57,8 @@ pub mod map {
         "devices",
         "sources4",
         "sources6",
+        "service_cidrs4",
+        "service_cidrs6",
         "addr_filter",
         "flows4",
         "flows6",

@@ -68,6 +68,12 @@ static SOURCES4: LpmTrie<Source<V4>, u32, { size::SOURCES as usize }> = LpmTrie:
 /// The same for IPv6.
 #[btf_map(name = "sources6")]
 static SOURCES6: LpmTrie<Source<V6>, u32, { size::SOURCES as usize }> = LpmTrie::new();
+/// Ranges that ClusterIPs are given out from; keys are prefix length and address, values 1.
+#[btf_map(name = "service_cidrs4")]
+static SERVICE_CIDRS4: LpmTrie<V4, u32, { size::SERVICE_CIDRS as usize }> = LpmTrie::new();
+/// The same for IPv6.
+#[btf_map(name = "service_cidrs6")]
+static SERVICE_CIDRS6: LpmTrie<V6, u32, { size::SERVICE_CIDRS as usize }> = LpmTrie::new();
 /// The bitmap of addresses that may concern svclb.
 #[btf_map(name = "addr_filter")]
 static ADDR_FILTER: Array<u64, { filter::WORDS as usize }> = Array::new();

@@ -64,7 +64,7 @@ impl Followed {
                     self.services.retain(|known| !known.starts_with(&format!("{} ", key.name)));
                 }
                 Change::Listed => self.listed = true,
-                Change::Slice(..) | Change::Node(..) => {}
+                Change::Slice(..) | Change::Node(..) | Change::ServiceCidr(..) => {}
             }
         }
     }

@@ -32,6 +32,7 @@ use crate::{
         kubernetes::{Connection, Kubernetes},
         manifests::{InUse, Manifests, Ranges, watch},
     },
+    state::{self, Traffic},
     telemetry::{self, KernelLog},
 };
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub source: From,
     /// What is decided when the kernel programs are loaded.
     pub load: loader::Options,
+    /// What the operator says about clients and addresses.
+    pub traffic: Traffic,
     /// How to attach; the best that the kernel has if `None`.
     pub mechanism: Option<Mechanism>,
     /// How to serve the node's own processes.
@@ -114,7 +117,13 @@ async fn main_loop(
     monitor: &Monitor,
 ) -> Result<MainLoop> {
     let progress = observers.progress(&options.node_name);
-    let mut programmer = Programmer::adopt(pins, &options.node_name, loaded.limits(), progress)?;
+    let engine = state::Options {
+        node: options.node_name.as_str().into(),
+        limits: loaded.limits(),
+        grace: programmer::GRACE,
+        traffic: options.traffic.clone(),
+    };
+    let mut programmer = Programmer::adopt(pins, engine, progress)?;
     let source = follow(&options, programmer.kernel(), &observers).await?;
     programmer.set_reporter(source.reporter());
     let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);

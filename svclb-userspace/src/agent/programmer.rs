@@ -13,7 +13,7 @@ use super::{backoff::Backoff, housekeeper::Scan};
 use crate::{
     metrics::Progress,
     pins::Pins,
-    plan::{Limits, LiveFlows, kernel::KernelState},
+    plan::{LiveFlows, kernel::KernelState},
     problem::Problem,
     snapshot::Change,
     source::{Noticed, kubernetes::Reporter},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a removed entry stays at least. A packet is through the programs within microseconds.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// How soon, and then how seldom, failed operations are tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -46,12 +46,7 @@ pub(super) struct Programmer {
 
 impl Programmer {
     /// Takes over what is pinned.
-    pub(super) fn adopt(
-        pins: &Pins,
-        node: &str,
-        limits: Limits,
-        progress: Progress,
-    ) -> Result<Self> {
+    pub(super) fn adopt(pins: &Pins, options: state::Options, progress: Progress) -> Result<Self> {
         let started = Instant::now();
         let maps = KernelMaps::open(pins)?;
         let kernel = maps.read()?;
@@ -62,7 +57,6 @@ impl Programmer {
             micros = started.elapsed().as_micros(),
             "pinned maps read"
         );
-        let options = state::Options { node: node.into(), limits, grace: GRACE };
         Ok(Self {
             engine: Engine::new(options, kernel, maps, Instant::now()),
             progress,

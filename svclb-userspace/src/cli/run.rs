@@ -12,10 +12,12 @@ use svclb::{
     agent::{self, From},
     attach::{SocketHooks, SocketOptions},
     config::{self, Config, Flows, Layer, Maps, Resolved},
+    desired::Detection,
     loader::{self, Sizes},
     netns,
     pins::Pins,
     source::{kubernetes::Connection, manifests::Ranges},
+    state::Traffic,
     telemetry,
 };
 use svclb_common::flow::Timeouts;
@@ -47,7 +49,7 @@ impl Settings {
 
 impl Run {
     pub(super) fn execute(self) -> Result<Verdict> {
-        let Config { agent, source, allocation, flows, maps, logs, observability } =
+        let Config { agent, source, allocation, traffic, flows, maps, logs, observability } =
             self.settings.resolve()?.config;
         let ranges = Ranges {
             ipv4: Some(allocation.cluster_cidr_v4),
@@ -68,6 +70,10 @@ impl Run {
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),
+            },
+            traffic: Traffic {
+                detection: Detection::default(),
+                service_cidrs: traffic.service_cidrs.map(|cidrs| cidrs.0).unwrap_or_default(),
             },
             mechanism: agent.attach,
             sockets: SocketOptions { hooks: agent.socket_hooks, cgroup: agent.cgroup },

@@ -4,6 +4,7 @@
 //! default and its help. An option `some_thing` of the section `part` is the flag `--some-thing`
 //! and the field `part.someThing`.
 
+mod cidrs;
 mod file;
 mod print;
 mod section;
@@ -15,8 +16,9 @@ use std::{collections::BTreeMap, path::Path};
 use clap::Command;
 use serde_json::Value;
 
+pub use cidrs::Cidrs;
 pub use file::{API_VERSION, FileError, KIND, read};
-pub use sections::{Agent, Allocation, Flows, Logs, Maps, Observability, Source};
+pub use sections::{Agent, Allocation, Flows, Logs, Maps, Observability, Source, Traffic};
 pub use values::{Listen, PerService, PortRange, PowerOfTwo, Servers};
 
 use section::configuration;
@@ -39,6 +41,8 @@ configuration! {
     source: Source;
     /// What Services of manifests get that come without.
     allocation: Allocation;
+    /// Whose addresses are whose.
+    traffic: Traffic;
     /// Flows: how long they live, and their ports.
     flows: Flows;
     /// Sizes of maps that are not pinned yet.

@@ -6,6 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use svclb_common::{flow::Timeouts, layout::size};
 
 use super::{
+    cidrs::Cidrs,
     section::section,
     values::{Echo, Listen, PerService, PortRange, PowerOfTwo, Servers},
 };
@@ -66,6 +67,16 @@ section! {
         /// NodePorts.
         [value_name = "FIRST-LAST"]
         node_ports: PortRange = PortRange(Ranges::DEFAULT_NODE_PORTS);
+    }
+}
+
+section! {
+    /// Whose addresses are whose.
+    Traffic, TrafficLayer, "Traffic" {
+        unset:
+        /// Ranges that ClusterIPs are given out from, beside those of the cluster's ServiceCIDRs:
+        /// for API servers that have none. Several with commas.
+        [value_name = "CIDRS"] service_cidrs: Cidrs;
     }
 }
 

@@ -148,6 +148,8 @@ macro_rules! as_text {
     )+ };
 }
 
+pub(super) use as_text;
+
 as_text!(PortRange, Listen, Servers);
 
 /// A number of records that is a power of two.

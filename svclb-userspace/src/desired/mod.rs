@@ -4,6 +4,7 @@
 pub mod asked;
 pub mod choice;
 pub mod frontends;
+pub mod inside;
 pub mod sources;
 pub mod verdict;
 
@@ -20,6 +21,7 @@ use svclb_common::frontend::{backend_flags, frontend_flags};
 pub use asked::{Asked, Destination, asked};
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
+pub use inside::Detection;
 pub use verdict::{Client, Place, Verdict, verdict};
 
 use crate::{

@@ -56,7 +56,7 @@ impl Progress {
                     let leaving = node.as_ref().is_none_or(|node| node.leaving);
                     self.health.set_node_eligible(!leaving);
                 }
-                Change::Node(..) => {}
+                Change::Node(..) | Change::ServiceCidr(..) => {}
                 Change::Listed => self.listed = true,
             }
         }

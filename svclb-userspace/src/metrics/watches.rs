@@ -79,6 +79,11 @@ impl Watches {
         self.failures.get_or_create(&of(resource)).inc();
     }
 
+    /// The API server does not have the resource: there is no watch that could be connected.
+    pub fn absent(&self, resource: &'static str) {
+        self.connected.remove(&of(resource));
+    }
+
     /// What became of a Kubernetes Event: `written`, `known` (another node's agent wrote it),
     /// `failed`, or `dropped` (too many at once).
     pub fn event(&self, result: &'static str) {

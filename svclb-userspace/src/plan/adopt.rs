@@ -14,7 +14,8 @@ use super::{
     extend::watch_backend,
     ids::IdPool,
     kernel::KernelState,
-    ledger::{Entry, Held, Ledger, Limits, PODS},
+    ledger::{Entry, Held, Ledger, Limits},
+    node::NodeRanges,
     operation::{BackendEntry, Family, FrontendAddress, Operation, ServicePort},
     ranges::{Range, RangePool},
     release::Item,
@@ -111,8 +112,8 @@ impl Ledger {
     }
 
     fn adopt_sources(&mut self, owners: &HashMap<u32, &ServicePort>, kernel: &KernelState) {
-        self.pods = kernel.sources(PODS).collect();
-        for (&id, ranges) in kernel.sources.iter().filter(|(id, _)| **id != PODS) {
+        self.node = NodeRanges::of(kernel);
+        for (&id, ranges) in kernel.sources.iter().filter(|(id, _)| !NodeRanges::has_id(**id)) {
             match owners.get(&id).and_then(|owner| self.entries.get_mut(*owner)) {
                 Some(entry) => entry.admitted.clone_from(ranges),
                 None => {

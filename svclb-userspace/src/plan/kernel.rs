@@ -30,6 +30,8 @@ pub struct KernelState {
     pub frontends: BTreeMap<FrontendAddress, Frontend>,
     /// `sources4` and `sources6`: ranges of clients by service id.
     pub sources: BTreeMap<u32, BTreeSet<IpNet>>,
+    /// `service_cidrs4` and `service_cidrs6`: ranges that ClusterIPs are given out from.
+    pub service_cidrs: BTreeSet<IpNet>,
     /// Addresses whose bits are known to be set in `addr_filter`, as (destination, backend). Bits
     /// cannot be read back, so these are empty at start.
     pub watched: Watched,
@@ -122,6 +124,12 @@ impl KernelState {
                 self.sources.entry(*id).or_default().insert(*range);
             }
             Operation::RemoveSource(id, range) => self.remove_source(*id, range),
+            Operation::AddServiceCidr(range) => {
+                self.service_cidrs.insert(*range);
+            }
+            Operation::RemoveServiceCidr(range) => {
+                self.service_cidrs.remove(range);
+            }
             Operation::SetFrontend(address, frontend) => {
                 self.frontends.insert(*address, *frontend);
             }

@@ -8,21 +8,19 @@ use std::{
 };
 
 use ipnet::IpNet;
-use svclb_common::{address::V4, filter::Interest, frontend::Source, layout::size};
+use svclb_common::{filter::Interest, layout::size};
 
 use super::{
     Plan, Step, Work,
     ids::IdPool,
     kernel::KernelState,
+    node::NodeRanges,
     operation::{BackendEntry, FrontendAddress, Operation, ServicePort},
     ranges::{Range, RangePool},
     release::{Item, Retired},
     watches::Watches,
 };
 use crate::snapshot::ObjectKey;
-
-/// What stands in place of a service id for pods of this node.
-pub(super) const PODS: u32 = Source::<V4>::PODS;
 
 /// How many entries the maps have.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +72,7 @@ pub struct Ledger {
     pub(super) watches: Watches,
     pub(super) retired: VecDeque<Retired>,
     pub(super) repairs: Vec<Operation>,
-    /// The ranges of the pods of this node.
-    pub(super) pods: BTreeSet<IpNet>,
+    pub(super) node: NodeRanges,
 }
 
 /// What a service port has.
@@ -150,7 +147,7 @@ impl Ledger {
             watches: Watches::default(),
             retired: VecDeque::new(),
             repairs: Vec::new(),
-            pods: BTreeSet::new(),
+            node: NodeRanges::default(),
         }
     }
 
@@ -211,14 +208,6 @@ impl Ledger {
     /// Ends one reason that [`Ledger::watch`] began, once no flow needs the address any more.
     pub fn unwatch(&mut self, ip: IpAddr, interest: Interest, now: Instant) {
         self.retire(None, Item::Watch(ip, interest), now);
-    }
-
-    /// Says which ranges the addresses of this node's pods are from.
-    pub fn set_pods(&mut self, pods: BTreeSet<IpNet>) {
-        let old = std::mem::replace(&mut self.pods, pods);
-        let added = self.pods.difference(&old).map(|range| Operation::AddSource(PODS, *range));
-        let gone = old.difference(&self.pods).map(|range| Operation::RemoveSource(PODS, *range));
-        self.repairs.extend(added.chain(gone));
     }
 
     /// Whether repairs or watches wait to be carried out.

@@ -18,6 +18,7 @@ mod extend;
 mod ids;
 pub mod kernel;
 mod ledger;
+mod node;
 pub mod operation;
 mod ranges;
 pub(crate) mod release;
@@ -25,6 +26,7 @@ mod trim;
 mod watches;
 
 pub use ledger::{Ledger, Limits, Shortage};
+pub use node::NodeRanges;
 pub use operation::Operation;
 pub use release::LiveFlows;
 
@@ -54,8 +56,8 @@ impl Work {
 /// Ordered operations. Carried out in full, they make the maps what they should be.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
-    /// Takes away what an earlier agent left behind and nobody owns, and says which addresses pods
-    /// of this node have.
+    /// Takes away what an earlier agent left behind and nobody owns, and says what is no service
+    /// port's: [`NodeRanges`].
     pub repairs: Vec<Operation>,
     /// Lets addresses through the probe; nothing else makes sense before.
     pub watches: Vec<Operation>,

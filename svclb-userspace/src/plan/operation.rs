@@ -200,10 +200,14 @@ pub enum Operation {
     /// Zeroes a service.
     RemoveService(u32),
     /// `sources4`/`sources6`: a range of clients that may ask a service, or, in place of a service
-    /// id, [`Source::PODS`](svclb_common::frontend::Source::PODS).
+    /// id, one of the constants of [`Source`](svclb_common::frontend::Source).
     AddSource(u32, IpNet),
     /// Removes such a range.
     RemoveSource(u32, IpNet),
+    /// `service_cidrs4`/`service_cidrs6`: a range that ClusterIPs are given out from.
+    AddServiceCidr(IpNet),
+    /// Removes such a range.
+    RemoveServiceCidr(IpNet),
     /// `frontends4`/`frontends6`: the service id and its frontend flags.
     SetFrontend(FrontendAddress, svclb_common::frontend::Frontend),
     /// Removes a frontend.

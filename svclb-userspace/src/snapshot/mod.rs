@@ -113,6 +113,8 @@ pub enum Change {
     Slice(ObjectKey, Option<EndpointSlice>),
     /// A node has appeared, changed or gone.
     Node(Arc<str>, Option<Node>),
+    /// Ranges that ClusterIPs are given out from, under the name of their ServiceCIDR.
+    ServiceCidr(Arc<str>, Option<Vec<IpNet>>),
     /// Everything that existed when the source started has been reported. Nothing is written
     /// before: half a list looks like deletions.
     Listed,

@@ -16,6 +16,7 @@ pub struct Snapshot {
     slices: HashMap<ObjectKey, EndpointSlice>,
     slices_of: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     nodes: HashMap<Arc<str>, Node>,
+    service_cidrs: HashMap<Arc<str>, Vec<IpNet>>,
 }
 
 impl Snapshot {
@@ -30,6 +31,12 @@ impl Snapshot {
             }
             Change::Node(name, None) => {
                 self.nodes.remove(&name);
+            }
+            Change::ServiceCidr(name, Some(cidrs)) => {
+                self.service_cidrs.insert(name, cidrs);
+            }
+            Change::ServiceCidr(name, None) => {
+                self.service_cidrs.remove(&name);
             }
             Change::Listed => {}
         }
@@ -56,12 +63,18 @@ impl Snapshot {
         self.nodes.get(name)
     }
 
+    /// The ranges that ClusterIPs are given out from, as far as ServiceCIDRs say so.
+    pub fn service_cidrs(&self) -> BTreeSet<IpNet> {
+        self.service_cidrs.values().flatten().map(IpNet::trunc).collect()
+    }
+
     /// Whether a change says anything that is not known already.
     pub fn is_news(&self, change: &Change) -> bool {
         match change {
             Change::Service(key, service) => self.services.get(key) != service.as_ref(),
             Change::Slice(key, slice) => self.slices.get(key) != slice.as_ref(),
             Change::Node(name, node) => self.nodes.get(name) != node.as_ref(),
+            Change::ServiceCidr(name, cidrs) => self.service_cidrs.get(name) != cidrs.as_ref(),
             Change::Listed => true,
         }
     }

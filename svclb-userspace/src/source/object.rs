@@ -1,5 +1,6 @@
 //! One object of a document: its kind, its name, its contents.
 
+use ipnet::IpNet;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ pub(super) enum Kind {
     Node,
     Pod,
     Service,
+    ServiceCidr,
 }
 
 impl Kind {
@@ -29,8 +31,25 @@ impl Kind {
             ("v1", "Node") => Some(Self::Node),
             ("v1", "Pod") => Some(Self::Pod),
             ("v1", "Service") => Some(Self::Service),
+            ("networking.k8s.io/v1", "ServiceCIDR") => Some(Self::ServiceCidr),
             _ => None,
         }
+    }
+
+    /// The name of the kind, as objects have it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+            Self::Service => "Service",
+            Self::ServiceCidr => "ServiceCIDR",
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    fn is_namespaced(self) -> bool {
+        !matches!(self, Self::Node | Self::ServiceCidr)
     }
 }
 
@@ -38,15 +57,16 @@ impl Kind {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct ObjectId {
     pub(super) kind: Kind,
-    /// The namespace of a node is empty.
+    /// The namespace of what is in none is empty.
     pub(super) key: ObjectKey,
 }
 
 impl std::fmt::Display for ObjectId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.kind {
-            Kind::Node => write!(f, "Node {}", self.key.name),
-            kind => write!(f, "{kind:?} {}", self.key),
+        let (kind, key) = (self.kind.name(), &self.key);
+        match self.kind.is_namespaced() {
+            true => write!(f, "{kind} {key}"),
+            false => write!(f, "{kind} {}", key.name),
         }
     }
 }
@@ -59,6 +79,7 @@ pub(super) enum Object {
     Node(Node),
     Pod(Pod),
     Service(Service),
+    ServiceCidr(Vec<IpNet>),
 }
 
 /// What was read where an object was expected.
@@ -101,7 +122,7 @@ pub(super) fn read(value: &Value, prefix: &str) -> Read {
 pub(super) fn read_as(kind: Kind, value: &Value, prefix: &str) -> Read {
     let id = match identify(kind, value) {
         Ok(id) => id,
-        Err(error) => return Read::Broken(None, problem(format!("{kind:?}"), prefix, error)),
+        Err(error) => return Read::Broken(None, problem(kind.name(), prefix, error)),
     };
     match contents(&id, value) {
         Ok(object) => {
@@ -120,9 +141,9 @@ pub(super) fn read_as(kind: Kind, value: &Value, prefix: &str) -> Read {
 /// Which object it is.
 pub(super) fn identify(kind: Kind, value: &Value) -> Result<ObjectId, FieldError> {
     let metadata = &value["metadata"];
-    let namespace = match kind {
-        Kind::Node => "",
-        _ => metadata["namespace"].as_str().unwrap_or("default"),
+    let namespace = match kind.is_namespaced() {
+        true => metadata["namespace"].as_str().unwrap_or("default"),
+        false => "",
     };
     let Some(name) = metadata["name"].as_str().filter(|name| !name.is_empty()) else {
         let what = if metadata["name"].is_null() { "missing" } else { "not a name" };
@@ -140,6 +161,10 @@ fn contents(id: &ObjectId, value: &Value) -> Result<Object, FieldError> {
             let service: Service = from_value(value)?;
             convert::check_service(&id.key, &service)?;
             Object::Service(service)
+        }
+        Kind::ServiceCidr => {
+            let object: objects::ServiceCidr = from_value(value)?;
+            Object::ServiceCidr(object.spec.cidrs.iter().map(|cidr| cidr.0).collect())
         }
     })
 }
@@ -169,7 +194,7 @@ fn concerning(id: &ObjectId, value: &Value, reason: Reason, problem: Problem) ->
     let service = match id.kind {
         Kind::Service => Some(id.key.name.as_ref()),
         Kind::EndpointSlice => value["metadata"]["labels"][SERVICE_NAME].as_str(),
-        Kind::Node | Kind::Pod => None,
+        Kind::Node | Kind::Pod | Kind::ServiceCidr => None,
     };
     match service {
         Some(name) => problem.concerning(ObjectKey::new(&id.key.namespace, name), reason),

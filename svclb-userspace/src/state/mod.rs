@@ -33,13 +33,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ipnet::IpNet;
 use svclb_common::filter::Interest;
 
 use claims::Claims;
 use execute::Maps;
 
 use crate::{
-    desired::NodeContext,
+    desired::{Detection, NodeContext},
     plan::{Ledger, Limits, LiveFlows, kernel::KernelState},
     problem::Problem,
     snapshot::{Change, ObjectKey, Snapshot},
@@ -55,6 +56,18 @@ pub struct Options {
     pub limits: Limits,
     /// How long a removed entry stays at least: longer than a packet's way through the programs.
     pub grace: Duration,
+    /// What the operator says about clients and addresses.
+    pub traffic: Traffic,
+}
+
+/// What the operator says about clients and addresses.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Traffic {
+    /// Who is inside the cluster.
+    pub detection: Detection,
+    /// Ranges that ClusterIPs are given out from, beside those of ServiceCIDRs; without the bits of
+    /// a host.
+    pub service_cidrs: BTreeSet<IpNet>,
 }
 
 /// What a call has done.
@@ -80,6 +93,7 @@ impl std::ops::AddAssign for Outcome {
 #[derive(Debug)]
 pub struct Engine<W> {
     grace: Duration,
+    traffic: Traffic,
     snapshot: Snapshot,
     node: NodeContext,
     /// Addresses of this node as the kernel has them; `node` adds those of the Node object.
@@ -101,6 +115,7 @@ impl<W: MapWriter> Engine<W> {
         let ledger = Ledger::adopt(options.limits, &kernel, now);
         Self {
             grace: options.grace,
+            traffic: options.traffic,
             snapshot: Snapshot::default(),
             node: NodeContext { name: options.node, zone: None, addresses: HashSet::new() },
             own_addresses: HashSet::new(),
@@ -116,7 +131,7 @@ impl<W: MapWriter> Engine<W> {
 
     /// Takes `changes` in and writes what they change, and what an earlier call left unwritten.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) -> Outcome {
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut ranges) = (BTreeSet::new(), false);
         for change in changes {
             self.listed |= change == Change::Listed;
             match &change {
@@ -126,7 +141,11 @@ impl<W: MapWriter> Engine<W> {
                 }
                 _ => {}
             }
+            ranges |= matches!(change, Change::Listed | Change::Node(..) | Change::ServiceCidr(..));
             self.snapshot.apply(change, &mut touched);
+        }
+        if ranges && self.listed {
+            self.set_ranges();
         }
         self.reconcile(touched, now)
     }

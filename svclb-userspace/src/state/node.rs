@@ -8,7 +8,10 @@ use std::{
 use ipnet::IpNet;
 
 use super::Engine;
-use crate::snapshot::{Endpoint, Node, ObjectKey};
+use crate::{
+    plan::NodeRanges,
+    snapshot::{Endpoint, Node, ObjectKey},
+};
 
 impl<W> Engine<W> {
     /// Takes in what this node's object says, and adds the Services whose endpoints may be judged
@@ -20,10 +23,19 @@ impl<W> Engine<W> {
             self.snapshot.touch_endpoints(hinted, touched);
             self.node.zone = zone;
         }
-        let pods = object.map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
-        self.ledger.set_pods(pods.iter().map(IpNet::trunc).collect());
         let addresses = object.map(|node| node.addresses.as_slice()).unwrap_or_default();
         self.set_local(addresses, touched);
+    }
+
+    /// Brings the ranges up to date that are no Service's.
+    pub(super) fn set_ranges(&mut self) {
+        let object = self.snapshot.node(&self.node.name);
+        // Until the Node object is known, what an earlier agent has read there holds.
+        let ranges = self.traffic.detection.ranges(object);
+        let (inside, detected) = ranges.unwrap_or_else(|| self.ledger.known_inside());
+        let listed = self.snapshot.service_cidrs();
+        let service_cidrs = listed.union(&self.traffic.service_cidrs).copied().collect();
+        self.ledger.set_node_ranges(NodeRanges { inside, detected, service_cidrs });
     }
 
     /// Sets the addresses that make an endpoint local, and let a load balancer's address ask itself:

@@ -58,8 +58,12 @@ pub(super) fn source<A: Address>(service: u32, range: IpNet) -> Option<(u32, Sou
 
 /// The range of clients that a prefix of a key means; `None` if it means no service's.
 pub(super) fn source_range<A: Address>(prefix: u32, source: &Source<A>) -> Option<IpNet> {
-    let bits = u8::try_from(prefix.checked_sub(Source::<A>::SERVICE_BITS)?).ok()?;
-    IpNet::new(source.address.to_ip(), bits).ok()
+    range(prefix.checked_sub(Source::<A>::SERVICE_BITS)?, &source.address)
+}
+
+/// The range of addresses that a prefix means; `None` if it is longer than an address.
+pub(super) fn range<A: Address>(prefix: u32, address: &A) -> Option<IpNet> {
+    IpNet::new(address.to_ip(), u8::try_from(prefix).ok()?).ok()
 }
 
 /// A backend of this family; `None` if it is of another one.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use aya::{
     Pod,
     maps::{
-        Array, HashMap, MapData,
+        Array, HashMap, MapData, MapError,
         lpm_trie::{Key, LpmTrie},
     },
 };
@@ -32,6 +32,7 @@ pub(crate) trait MapNames: Address + Pod {
     const BACKENDS: &'static str;
     const NODE_ADDRESSES: &'static str;
     const SOURCES: &'static str;
+    const SERVICE_CIDRS: &'static str;
 }
 
 impl MapNames for V4 {
@@ -39,6 +40,7 @@ impl MapNames for V4 {
     const BACKENDS: &'static str = "backends4";
     const NODE_ADDRESSES: &'static str = "node_addrs4";
     const SOURCES: &'static str = "sources4";
+    const SERVICE_CIDRS: &'static str = "service_cidrs4";
 }
 
 impl MapNames for V6 {
@@ -46,6 +48,7 @@ impl MapNames for V6 {
     const BACKENDS: &'static str = "backends6";
     const NODE_ADDRESSES: &'static str = "node_addrs6";
     const SOURCES: &'static str = "sources6";
+    const SERVICE_CIDRS: &'static str = "service_cidrs6";
 }
 
 pub(super) struct FamilyMaps<A>
@@ -57,6 +60,7 @@ where
     backends: Array<MapData, Backend<A>>,
     node_addresses: HashMap<MapData, A, u32>,
     sources: LpmTrie<MapData, Source<A>, u32>,
+    service_cidrs: LpmTrie<MapData, A, u32>,
 }
 
 impl<A: MapNames> FamilyMaps<A>
@@ -71,6 +75,7 @@ where
             backends: pins.map(A::BACKENDS)?,
             node_addresses: pins.map(A::NODE_ADDRESSES)?,
             sources: pins.map(A::SOURCES)?,
+            service_cidrs: pins.map(A::SERVICE_CIDRS)?,
         })
     }
 
@@ -97,12 +102,20 @@ where
     ) -> Result<(), WriteError> {
         let Some((prefix, source)) = convert::source::<A>(service, range) else { return Ok(()) };
         let key = Key::new(prefix, source);
-        let done = if present {
-            self.sources.insert(&key, 1, 0)
-        } else {
-            ignore_missing(self.sources.remove(&key))
-        };
-        done.map_err(|error| WriteError::new(A::SOURCES, error))
+        set_range(&mut self.sources, &key, present)
+            .map_err(|error| WriteError::new(A::SOURCES, error))
+    }
+
+    /// Adds or removes a range of ClusterIPs of this family; another family's is left alone.
+    pub(super) fn set_service_cidr(
+        &mut self,
+        range: IpNet,
+        present: bool,
+    ) -> Result<(), WriteError> {
+        let Some(address) = A::from_ip(range.network()) else { return Ok(()) };
+        let key = Key::new(range.prefix_len().into(), address);
+        set_range(&mut self.service_cidrs, &key, present)
+            .map_err(|error| WriteError::new(A::SERVICE_CIDRS, error))
     }
 
     /// Sets or zeroes a backend.
@@ -132,7 +145,7 @@ where
         removed.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
     }
 
-    /// Adds the frontends, ranges of clients and backends of this family to `state`.
+    /// Adds the frontends, ranges and backends of this family to `state`.
     pub(super) fn read(&self, state: &mut KernelState) -> Result<(), WriteError> {
         for entry in self.frontends.iter() {
             let (key, frontend) = entry.map_err(|error| WriteError::new(A::FRONTENDS, error))?;
@@ -146,10 +159,24 @@ where
             };
             state.apply(&Operation::AddSource(key.data().service, range));
         }
+        for key in self.service_cidrs.keys() {
+            let key = key.map_err(|error| WriteError::new(A::SERVICE_CIDRS, error))?;
+            let range = convert::range(key.prefix_len(), &key.data());
+            state.service_cidrs.extend(range);
+        }
         for (id, backend) in (0..).zip(self.backends.iter()) {
             let backend = backend.map_err(|error| WriteError::new(A::BACKENDS, error))?;
             state.backends.extend(convert::backend_entry(&backend).map(|entry| (id, entry)));
         }
         Ok(())
     }
+}
+
+/// Makes a range an entry of a map, or none.
+fn set_range<K: Pod>(
+    map: &mut LpmTrie<MapData, K, u32>,
+    key: &Key<K>,
+    present: bool,
+) -> Result<(), MapError> {
+    if present { map.insert(key, 1, 0) } else { ignore_missing(map.remove(key)) }
 }

@@ -109,6 +109,13 @@ impl KernelMaps {
         }
     }
 
+    fn set_service_cidr(&mut self, range: IpNet, present: bool) -> Result<(), WriteError> {
+        match Family::of(range.network()) {
+            Family::V4 => self.v4.set_service_cidr(range, present),
+            Family::V6 => self.v6.set_service_cidr(range, present),
+        }
+    }
+
     fn set_backend(
         &mut self,
         id: u32,
@@ -161,6 +168,8 @@ impl MapWriter for KernelMaps {
             Operation::RemoveService(id) => self.set_service(*id, Service::default()),
             Operation::AddSource(id, range) => self.set_source(*id, *range, true),
             Operation::RemoveSource(id, range) => self.set_source(*id, *range, false),
+            Operation::AddServiceCidr(range) => self.set_service_cidr(*range, true),
+            Operation::RemoveServiceCidr(range) => self.set_service_cidr(*range, false),
             Operation::SetFrontend(address, frontend) => {
                 self.set_frontend(address, Some(*frontend))
             }

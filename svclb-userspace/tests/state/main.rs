@@ -8,6 +8,7 @@ mod asked;
 mod converge;
 mod golden;
 mod invariants;
+mod ranges;
 mod render;
 mod scale;
 mod shortage;

@@ -12,7 +12,7 @@ use svclb::{
         operation::{Family, Protocol},
     },
     snapshot::{Change, Endpoint, EndpointPort, EndpointSlice, Hints, ObjectKey, Port, Service},
-    state::{Engine, Options},
+    state::{Engine, Options, Traffic},
     writer::{MapReader, memory::MemoryWriter},
 };
 
@@ -23,7 +23,17 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// An engine on `node1` that takes over `maps`.
 pub(crate) fn engine(limits: Limits, maps: MemoryWriter, now: Instant) -> Engine<CheckedWriter> {
-    let options = Options { node: "node1".into(), limits, grace: GRACE };
+    engine_with(limits, maps, Traffic::default(), now)
+}
+
+/// The same with what an operator says.
+pub(crate) fn engine_with(
+    limits: Limits,
+    maps: MemoryWriter,
+    traffic: Traffic,
+    now: Instant,
+) -> Engine<CheckedWriter> {
+    let options = Options { node: "node1".into(), limits, grace: GRACE, traffic };
     let kernel = maps.read().unwrap();
     Engine::new(options, kernel, CheckedWriter { maps, strict: false }, now)
 }

@@ -23,7 +23,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// What is watched.
-const RESOURCES: [&str; 3] = ["services", "endpointslices", "nodes"];
+const RESOURCES: [&str; 4] = ["services", "endpointslices", "nodes", "servicecidrs"];
 
 fn watched(world: &mut World) -> Result<()> {
     world.balance()?;

@@ -71,6 +71,7 @@ fn verbs() -> Result<()> {
         json!([[""], ["services"], ["get", "list", "watch"]]),
         json!([["discovery.k8s.io"], ["endpointslices"], ["list", "watch"]]),
         json!([[""], ["nodes"], ["list", "watch"]]),
+        json!([["networking.k8s.io"], ["servicecidrs"], ["list", "watch"]]),
         json!([["events.k8s.io"], ["events"], ["create"]]),
     ];
     ensure!(allowed == expected, "{allowed:?}");

@@ -64,6 +64,8 @@ fn account() -> Result<()> {
         ("watch", "discovery.k8s.io", "endpointslices"),
         ("list", "", "nodes"),
         ("watch", "", "nodes"),
+        ("list", "networking.k8s.io", "servicecidrs"),
+        ("watch", "networking.k8s.io", "servicecidrs"),
         ("create", "events.k8s.io", "events"),
     ];
     for (verb, group, resource) in allowed {

@@ -26,6 +26,9 @@ use crate::source::Batch;
 /// because all nodes lose an API server at the same time.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
+/// How often a server that does not have the resource is asked again: a newer one may take its place.
+const ABSENT: Duration = Duration::from_secs(300);
+
 /// What an event has brought.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -66,8 +69,17 @@ impl Follower {
 
     /// Runs until nobody reads any more.
     pub(super) async fn run(mut self) {
-        while self.follow().await == End::StreamsNoLists {
-            self.config.initial_list_strategy = InitialListStrategy::ListWatch;
+        loop {
+            match self.follow().await {
+                End::NobodyReads => return,
+                End::StreamsNoLists => {
+                    self.config.initial_list_strategy = InitialListStrategy::ListWatch;
+                }
+                End::Absent => {
+                    self.watch.absent();
+                    tokio::time::sleep(ABSENT).await;
+                }
+            }
         }
     }
 
@@ -83,6 +95,9 @@ impl Follower {
                     }
                 }
                 Err(error) if self.lists_are_not_streamed(&error) => return End::StreamsNoLists,
+                Err(error) if self.resource.is_optional() && is_unknown(&error) => {
+                    return End::Absent;
+                }
                 Err(error) if is_expired(&error) => self.watch.expired(),
                 Err(error) => self.watch.failed(&error),
             }
@@ -120,6 +135,18 @@ fn is_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchError(status) if status.code == 410)
 }
 
+/// Whether the server does not know the resource at all.
+fn is_unknown(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(Error::Api(status))
+        | WatchStartFailed(Error::Api(status))
+        | WatchFailed(Error::Api(status)) => status.code == 404,
+        WatchError(status) => status.code == 404,
+        _ => false,
+    }
+}
+
 fn refuses_streaming(status: &Status) -> bool {
     matches!(status.code, 400 | 422) && status.message.contains("sendInitialEvents")
 }
@@ -154,11 +181,24 @@ impl Backoff for Retry {
 enum End {
     NobodyReads,
     StreamsNoLists,
+    /// The server does not have the resource.
+    Absent,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_that_the_server_does_not_have_is_told_from_one_that_it_refuses() {
+        let error = |code| {
+            let status = Status { code, ..Status::default() };
+            watcher::Error::InitialListFailed(Error::Api(Box::new(status)))
+        };
+        assert!(is_unknown(&error(404)));
+        assert!(!is_unknown(&error(403)) && !is_unknown(&error(503)));
+        assert!(!is_unknown(&watcher::Error::NoResourceVersion));
+    }
 
     #[test]
     fn only_a_refusal_of_streaming_is_one() {

@@ -73,6 +73,7 @@ impl Known {
             Kind::Node => Change::Node(key.name, None),
             Kind::Pod => return None,
             Kind::Service => Change::Service(key, None),
+            Kind::ServiceCidr => Change::ServiceCidr(key.name, None),
         })
     }
 
@@ -92,6 +93,7 @@ fn change(key: ObjectKey, object: Object) -> Option<Change> {
         Object::Node(node) => Change::Node(key.name, Some(node)),
         Object::Pod(_) => return None,
         Object::Service(service) => Change::Service(key, convert::service(&service)),
+        Object::ServiceCidr(cidrs) => Change::ServiceCidr(key.name, Some(cidrs)),
     })
 }
 
@@ -172,6 +174,25 @@ mod tests {
         known.take(Event::Init);
         known.take(Event::InitApply(broken()));
         assert!(known.take(Event::InitDone).is_empty());
+    }
+
+    #[test]
+    fn a_service_cidr_is_known_by_its_name_alone() {
+        let mut known = Known::new(Kind::ServiceCidr);
+        let object = |cidrs: Value| {
+            Raw::new(json!({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}}))
+        };
+        let batch = known.take(Event::Apply(object(json!(["10.96.0.0/16", "fd00::/112"]))));
+        let cidrs = ["10.96.0.0/16", "fd00::/112"].map(|cidr| cidr.parse().expect("a range"));
+        let set = Change::ServiceCidr("kubernetes".into(), Some(cidrs.into()));
+        assert_eq!(batch.changes, [set]);
+        let batch = known.take(Event::Apply(object(json!(["10.96.0.0"]))));
+        let said: Vec<_> = batch.problems.iter().map(ToString::to_string).collect();
+        let expected = "ServiceCIDR kubernetes, spec.cidrs[0]: \"10.96.0.0\" is not a range of IP \
+                        addresses: IP/LENGTH";
+        assert_eq!(said, [expected]);
+        let batch = known.take(Event::Delete(object(json!([]))));
+        assert_eq!(batch.changes, [Change::ServiceCidr("kubernetes".into(), None)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is watched.
 
-use k8s_openapi::api::{core::v1, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{core::v1, discovery::v1::EndpointSlice, networking::v1::ServiceCIDR};
 use kube::{api::ApiResource, runtime::watcher};
 
 use crate::source::object::Kind;
@@ -14,11 +14,14 @@ pub enum Resource {
     EndpointSlices,
     /// The Node of this agent.
     Node,
+    /// The ranges that ClusterIPs are given out from. A server before Kubernetes 1.33 has none.
+    ServiceCidrs,
 }
 
 impl Resource {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Services, Self::EndpointSlices, Self::Node];
+    pub const ALL: [Self; 4] =
+        [Self::Services, Self::EndpointSlices, Self::Node, Self::ServiceCidrs];
 
     /// Its name in the API, as metrics and messages have it.
     pub fn name(self) -> &'static str {
@@ -26,7 +29,13 @@ impl Resource {
             Self::Services => "services",
             Self::EndpointSlices => "endpointslices",
             Self::Node => "nodes",
+            Self::ServiceCidrs => "servicecidrs",
         }
+    }
+
+    /// Whether there are servers without it, which serve all the same.
+    pub(super) fn is_optional(self) -> bool {
+        self == Self::ServiceCidrs
     }
 
     pub(super) fn kind(self) -> Kind {
@@ -34,6 +43,7 @@ impl Resource {
             Self::Services => Kind::Service,
             Self::EndpointSlices => Kind::EndpointSlice,
             Self::Node => Kind::Node,
+            Self::ServiceCidrs => Kind::ServiceCidr,
         }
     }
 
@@ -42,6 +52,7 @@ impl Resource {
             Self::Services => ApiResource::erase::<v1::Service>(&()),
             Self::EndpointSlices => ApiResource::erase::<EndpointSlice>(&()),
             Self::Node => ApiResource::erase::<v1::Node>(&()),
+            Self::ServiceCidrs => ApiResource::erase::<ServiceCIDR>(&()),
         }
     }
 
@@ -54,6 +65,7 @@ impl Resource {
                 .fields("spec.clusterIP!=None"),
             Self::EndpointSlices => config.labels("!service.kubernetes.io/headless"),
             Self::Node => config.fields(&format!("metadata.name={node}")),
+            Self::ServiceCidrs => config,
         }
     }
 }

@@ -49,6 +49,14 @@ impl Watch {
         info!(resource = self.resource.name(), "too old for the API server, listing again");
     }
 
+    /// The server does not have the resource, and is none the worse for it.
+    pub(super) fn absent(&self) {
+        let resource = self.resource.name();
+        self.metrics.watches.absent(resource);
+        self.health.source_well(resource);
+        debug!(resource, "the API server does not have it");
+    }
+
     /// It has failed, and will begin again. Told once until it is well.
     pub(super) fn failed(&self, error: &dyn Error) {
         let (resource, error) = (self.resource.name(), chain(error));

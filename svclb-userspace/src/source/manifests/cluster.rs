@@ -101,7 +101,7 @@ impl Cluster {
         batch
     }
 
-    /// Reports nodes and slices as they are. Returns the Services that any change concerns.
+    /// Reports nodes, ServiceCIDRs and slices as they are. Returns the Services that any change concerns.
     fn take_objects(&mut self, before: &Before, batch: &mut Batch) -> BTreeSet<ObjectKey> {
         let mut touched = BTreeSet::new();
         for (id, old) in before {
@@ -123,6 +123,13 @@ impl Cluster {
                         _ => None,
                     };
                     batch.changes.push(Change::Node(id.key.name.clone(), node));
+                }
+                Kind::ServiceCidr => {
+                    let cidrs = match new {
+                        Some(Object::ServiceCidr(cidrs)) => Some(cidrs.clone()),
+                        _ => None,
+                    };
+                    batch.changes.push(Change::ServiceCidr(id.key.name.clone(), cidrs));
                 }
                 Kind::EndpointSlice => {
                     let (old, new) = (slice(old.as_ref()).cloned(), slice(new).cloned());

@@ -5,6 +5,7 @@
 mod node;
 mod pod;
 mod service;
+mod service_cidr;
 mod slice;
 mod values;
 
@@ -17,6 +18,7 @@ pub(super) use pod::{Pod, PodCondition};
 pub(super) use service::{
     Affinity, IpFamilyPolicy, IpMode, Service, ServicePort, ServiceSpec, ServiceType,
 };
+pub(super) use service_cidr::ServiceCidr;
 pub(super) use slice::{Endpoint, EndpointSlice, Hint};
 use values::or_default;
 pub(super) use values::{AddressType, ClusterIp, TargetPort, parse_ip};
