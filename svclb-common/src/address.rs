@@ -55,6 +55,10 @@ pub trait Address: Copy + Eq + 'static {
     /// Whether only the host itself has this address: all of 127.0.0.0/8, or ::1.
     fn is_loopback(&self) -> bool;
 
+    /// The first address of the block that this one is in, by which ranges of addresses are watched:
+    /// of 2^16 addresses, or of a /48.
+    fn block(&self) -> Self;
+
     /// Whether this is a group's address: 224.0.0.0/3, which holds the broadcast address too, or
     /// ff00::/8.
     fn is_group(&self) -> bool;
@@ -101,6 +105,11 @@ impl Address for V4 {
     #[inline(always)]
     fn is_loopback(&self) -> bool {
         self.ip[0] == 127
+    }
+
+    #[inline(always)]
+    fn block(&self) -> Self {
+        Self { ip: [self.ip[0], self.ip[1], 0, 0] }
     }
 
     #[inline(always)]
@@ -177,6 +186,12 @@ impl Address for V6 {
     #[inline(always)]
     fn is_loopback(&self) -> bool {
         (self.word(0) | self.word(1) | self.word(2)) == 0 && self.word(3) == 1_u32.to_be()
+    }
+
+    #[inline(always)]
+    fn block(&self) -> Self {
+        const HALF: u32 = 0xffff_0000_u32.to_be();
+        Self::from_words([self.word(0), self.word(1) & HALF, 0, 0])
     }
 
     #[inline(always)]

@@ -134,6 +134,8 @@ outcomes! {
     SourceRange = "source_range", Dropped;
     /// The ClusterIP's Service does not have this port.
     UnusedPort = "unused_port", Refused;
+    /// An address that no Service has, in a range that ClusterIPs are given out from.
+    Unallocated = "unallocated", Dropped;
     /// A ping to a service's address.
     EchoAnswered = "echo_answered", Answered;
     /// A refusal that must not be answered: a reset, or a packet that was sent to many or by nobody.

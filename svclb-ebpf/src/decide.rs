@@ -47,8 +47,8 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let opens = opens(packet);
     let frontend = if concern.frontend { frontend(tuple, opens) } else { NONE };
     let is_asked = frontend.service != NONE.service;
-    if !is_asked && concern.frontend && service::is_cluster_ip(&tuple.dst) {
-        return Err(Outcome::UnusedPort.into());
+    if !is_asked && concern.frontend {
+        allocated(&tuple.dst)?;
     }
     if !opens {
         return Err(if is_asked { Outcome::NoFlow.into() } else { Stop::NotOurs });
@@ -134,8 +134,7 @@ pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A
 fn forbidden<A: Tables>(tuple: &Tuple<A>) -> Step<()> {
     let frontend = service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || false);
     if frontend.service == NONE.service {
-        let unused = service::is_cluster_ip(&tuple.dst);
-        return if unused { Err(Outcome::UnusedPort.into()) } else { Ok(()) };
+        return allocated(&tuple.dst);
     }
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
@@ -143,6 +142,18 @@ fn forbidden<A: Tables>(tuple: &Tuple<A>) -> Step<()> {
     let set = service::set_for(frontend, || true);
     if service::is_empty(frontend.service, set) {
         return Err(service::why_none(frontend.service, set).into());
+    }
+    Ok(())
+}
+
+/// Stops what is sent to an address where no frontend is, and nobody else may be.
+#[inline(always)]
+fn allocated<A: Tables>(address: &A) -> Step<()> {
+    if service::is_cluster_ip(address) {
+        return Err(Outcome::UnusedPort.into());
+    }
+    if service::is_unallocated(address) {
+        return Err(Outcome::Unallocated.into());
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT, TCX_REDIRECT};
 use svclb_common::{
     address::{V4, V6},
     outcome::{Kind, Outcome},
+    tuple::Tuple,
 };
 
 use crate::{
     answer,
     packet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, Packet, Step, Stop},
     raw::{Back, Note, Skb},
-    report,
+    report, service,
 };
 
 /// One of the two hooks of a device.
@@ -92,8 +93,21 @@ fn drop<A: Network>(skb: &Skb, packet: &Packet<A>, why: Outcome) -> i32 {
 #[inline(always)]
 fn examine<H: Hook, A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
     let (src, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
-    if !H::concerns(&src, &dst) || skb.is_rewritten(H::NOTE) {
+    if skb.is_rewritten(H::NOTE) {
         return Err(Stop::NotOurs);
     }
-    packet::parse(skb)
+    if H::concerns(&src, &dst) {
+        return packet::parse(skb);
+    }
+    if service::is_unallocated(&dst) {
+        return Err(nobody(skb, src, dst));
+    }
+    Err(Stop::NotOurs)
+}
+
+/// Whatever the packet is, nobody has its destination.
+#[inline(never)]
+fn nobody<A: Network>(skb: &Skb, src: A, dst: A) -> Stop {
+    report::event(skb, &Tuple::received(0, src, 0, dst, 0), Outcome::Unallocated);
+    Outcome::Unallocated.into()
 }

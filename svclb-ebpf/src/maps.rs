@@ -171,6 +171,8 @@ pub trait Tables: Address {
     fn is_node_address(address: &Self) -> bool;
     /// Whether the client is in one of the ranges of [`Source::service`].
     fn is_source(source: Source<Self>) -> bool;
+    /// Whether the address is in a range that ClusterIPs are given out from.
+    fn is_in_service_cidr(address: &Self) -> bool;
     /// Where a client stays.
     fn affinity(key: &AffinityKey<Self>) -> Option<Affinity>;
     /// Remembers it: `flags` as the kernel's updates take them; false if that was not done.
@@ -193,7 +195,7 @@ pub trait Tables: Address {
 
 macro_rules! tables {
     ($family:ty, $index:literal, $flows:ident, $tuples:ident, $frontends:ident, $backends:ident,
-     $node_addrs:ident, $sources:ident, $affinity:ident, $direct:ident, $sockets:ident, $masq:ident,
+     $node_addrs:ident, $sources:ident, $cidrs:ident, $affinity:ident, $direct:ident, $sockets:ident, $masq:ident,
      $desk:ident) => {
         impl Tables for $family {
             const INDEX: u32 = $index;
@@ -240,6 +242,11 @@ macro_rules! tables {
             #[inline(always)]
             fn is_source(source: Source<Self>) -> bool {
                 $sources.get(&Key::new(Source::<Self>::BITS, source)).is_some()
+            }
+
+            #[inline(always)]
+            fn is_in_service_cidr(address: &Self) -> bool {
+                $cidrs.get(&Key::new(8 * size_of::<Self>() as u32, *address)).is_some()
             }
 
             #[inline(always)]
@@ -305,6 +312,7 @@ tables!(
     BACKENDS4,
     NODE_ADDRS4,
     SOURCES4,
+    SERVICE_CIDRS4,
     AFFINITY4,
     DIRECT4,
     SOCKETS4,
@@ -320,6 +328,7 @@ tables!(
     BACKENDS6,
     NODE_ADDRS6,
     SOURCES6,
+    SERVICE_CIDRS6,
     AFFINITY6,
     DIRECT6,
     SOCKETS6,

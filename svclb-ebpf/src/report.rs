@@ -2,13 +2,13 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::tcx_action_base::TCX_NEXT;
+use aya_ebpf::bindings::tcx_action_base::{TCX_DROP, TCX_NEXT};
 use aya_log_ebpf::debug;
 use svclb_common::{
     counters::Traffic,
     event::Event,
     flow::{Facts, Role},
-    outcome::Outcome,
+    outcome::{Kind, Outcome},
     tuple::Tuple,
 };
 
@@ -18,19 +18,25 @@ use crate::{
     raw::{self, Skb, Socket},
 };
 
-/// The action for a packet that could not be parsed: on as it is, counted.
+/// The action for a packet whose headers nobody has read to the end, counted: on as it is, unless
+/// there is nobody that it could go to.
 #[inline(always)]
 pub fn unparsed(stop: Stop) -> i32 {
-    if let Stop::Because(outcome) = stop {
-        count(outcome);
-    }
-    TCX_NEXT
+    let Stop::Because(outcome) = stop else { return TCX_NEXT };
+    count(outcome);
+    if matches!(outcome.kind(), Kind::Dropped) { TCX_DROP } else { TCX_NEXT }
 }
 
 /// Counts an outcome that somebody may ask about, and sends it as an event.
 #[inline(always)]
 pub fn note<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
     count(outcome);
+    event(skb, tuple, outcome);
+}
+
+/// Sends an outcome as an event.
+#[inline(always)]
+pub fn event<A: Tables>(skb: &Skb, tuple: &Tuple<A>, outcome: Outcome) {
     tell(skb.as_ptr(), skb.ifindex(), tuple, outcome);
 }
 

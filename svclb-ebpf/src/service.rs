@@ -53,6 +53,16 @@ pub fn is_cluster_ip<A: Tables>(address: &A) -> bool {
     vip.service != NONE.service && vip.flags & frontend_flags::EXTERNAL == 0
 }
 
+/// Whether the address is no Service's, but may be one's some day. The block is watched if it holds
+/// any such range, so that other addresses cost one more look at the bitmap and no more.
+#[inline(always)]
+pub fn is_unallocated<A: Tables>(address: &A) -> bool {
+    maps::concern(&address.block()).frontend
+        && A::is_in_service_cidr(address)
+        && A::frontend(&FrontendKey::vip(*address)).is_none()
+        && !A::is_node_address(address)
+}
+
 /// Which of a service's endpoints may serve a client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Set(u32);

@@ -11,6 +11,7 @@ use aya::{
     maps::{PerCpuArray, PerCpuValues},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
+use ipnet::IpNet;
 use svclb::{
     loader::{self, Loaded, Options, Sizes, program},
     pins::Pins,
@@ -18,6 +19,7 @@ use svclb::{
     writer::{MapWriter as _, maps::KernelMaps},
 };
 use svclb_common::{
+    address::{Address as _, V4, V6},
     filter::Interest,
     frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
     limit::Limit,
@@ -150,6 +152,17 @@ impl Programs {
         let address = FrontendAddress::NodePort(family, node.port(), protocol);
         self.apply(Operation::SetFrontend(address, frontend));
         placed
+    }
+
+    /// Says that ClusterIPs are given out from `range`, which lies within a /16 or a /48.
+    pub fn service_cidr(&mut self, range: IpNet) {
+        let (v4, v6) = (|ip| V4::from(ip).block().to_ip(), |ip| V6::from(ip).block().to_ip());
+        let block = match range.network() {
+            IpAddr::V4(ip) => v4(ip),
+            IpAddr::V6(ip) => v6(ip),
+        };
+        self.apply(Operation::Watch(block, Interest::Frontend));
+        self.apply(Operation::AddServiceCidr(range));
     }
 
     /// Makes `ip` an address of the node, and the one that masquerading takes.

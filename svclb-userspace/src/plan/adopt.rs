@@ -113,6 +113,7 @@ impl Ledger {
 
     fn adopt_sources(&mut self, owners: &HashMap<u32, &ServicePort>, kernel: &KernelState) {
         self.node = NodeRanges::of(kernel);
+        self.adopt_service_cidrs(kernel);
         for (&id, ranges) in kernel.sources.iter().filter(|(id, _)| !NodeRanges::has_id(**id)) {
             match owners.get(&id).and_then(|owner| self.entries.get_mut(*owner)) {
                 Some(entry) => entry.admitted.clone_from(ranges),

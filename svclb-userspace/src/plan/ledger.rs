@@ -73,6 +73,7 @@ pub struct Ledger {
     pub(super) retired: VecDeque<Retired>,
     pub(super) repairs: Vec<Operation>,
     pub(super) node: NodeRanges,
+    pub(super) service_cidrs: BTreeSet<IpNet>,
 }
 
 /// What a service port has.
@@ -148,6 +149,7 @@ impl Ledger {
             retired: VecDeque::new(),
             repairs: Vec::new(),
             node: NodeRanges::default(),
+            service_cidrs: BTreeSet::new(),
         }
     }
 

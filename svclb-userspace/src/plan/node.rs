@@ -1,9 +1,9 @@
 //! Ranges of addresses that are no service port's.
 
-use std::{collections::BTreeSet, mem};
+use std::{collections::BTreeSet, mem, net::IpAddr, time::Instant};
 
 use ipnet::IpNet;
-use svclb_common::{address::V4, frontend::Source};
+use svclb_common::{address::V4, filter::Interest, frontend::Source};
 
 use crate::desired::inside;
 
@@ -22,8 +22,6 @@ pub struct NodeRanges {
     pub inside: BTreeSet<IpNet>,
     /// Clients of whom it is known whether they are.
     pub detected: BTreeSet<IpNet>,
-    /// Addresses that ClusterIPs are given out from.
-    pub service_cidrs: BTreeSet<IpNet>,
 }
 
 impl NodeRanges {
@@ -32,7 +30,6 @@ impl NodeRanges {
         Self {
             inside: kernel.sources(PODS).collect(),
             detected: kernel.sources(DETECTED).collect(),
-            service_cidrs: kernel.service_cidrs.clone(),
         }
     }
 
@@ -61,9 +58,67 @@ impl Ledger {
         self.repairs.extend(over.map(|range| Operation::RemoveSource(PODS, *range)));
         let added = new.detected.difference(&old.detected);
         self.repairs.extend(added.map(|range| Operation::AddSource(DETECTED, *range)));
-        let added = new.service_cidrs.difference(&old.service_cidrs);
-        self.repairs.extend(added.copied().map(Operation::AddServiceCidr));
-        let over = old.service_cidrs.difference(&new.service_cidrs);
-        self.repairs.extend(over.copied().map(Operation::RemoveServiceCidr));
+    }
+
+    /// Takes over the ranges that ClusterIPs are given out from.
+    pub(super) fn adopt_service_cidrs(&mut self, kernel: &KernelState) {
+        self.service_cidrs.clone_from(&kernel.service_cidrs);
+        for block in self.service_cidrs.iter().flat_map(|range| blocks(*range)) {
+            self.watches.add(block, Interest::Frontend);
+        }
+    }
+
+    /// Says which ranges ClusterIPs are given out from. Only when every Service's addresses are
+    /// written is any other address in them nobody's.
+    pub fn set_service_cidrs(&mut self, ranges: BTreeSet<IpNet>, now: Instant) {
+        let old = mem::replace(&mut self.service_cidrs, ranges);
+        let new = self.service_cidrs.clone();
+        for range in new.difference(&old) {
+            blocks(*range).for_each(|block| self.watch(block, Interest::Frontend));
+            self.repairs.push(Operation::AddServiceCidr(*range));
+        }
+        for range in old.difference(&new) {
+            blocks(*range).for_each(|block| self.unwatch(block, Interest::Frontend, now));
+            self.repairs.push(Operation::RemoveServiceCidr(*range));
+        }
+    }
+}
+
+/// The first addresses of the blocks ([`Address::block`]) that a range is in or consists of.
+fn blocks(range: IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
+    let block = if range.network().is_ipv4() { 16 } else { 48 };
+    match range.subnets(block) {
+        Ok(blocks) => Box::new(blocks.map(|block| block.network())),
+        Err(_) => Box::new(IpNet::new(range.network(), block).into_iter().map(|net| net.network())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use svclb_common::address::{Address, V6};
+
+    use super::*;
+
+    #[test]
+    fn blocks_are_those_that_the_programs_look_for() {
+        for (range, count) in [
+            ("10.96.0.0/12", 16),
+            ("10.96.0.0/16", 1),
+            ("10.96.128.0/20", 1),
+            ("10.0.0.0/8", 256),
+            ("fd00:10:96::/112", 1),
+            ("fd00:10::/44", 16),
+        ] {
+            let range: IpNet = range.parse().expect("a range");
+            let blocks: Vec<_> = blocks(range).collect();
+            assert_eq!(blocks.len(), count, "{range}");
+            for ip in [range.network(), range.broadcast()] {
+                let block = match ip {
+                    IpAddr::V4(ip) => V4::from(ip).block().to_ip(),
+                    IpAddr::V6(ip) => V6::from(ip).block().to_ip(),
+                };
+                assert!(blocks.contains(&block), "{ip} of {range} is in {block}");
+            }
+        }
     }
 }

@@ -144,10 +144,16 @@ impl<W: MapWriter> Engine<W> {
             ranges |= matches!(change, Change::Listed | Change::Node(..) | Change::ServiceCidr(..));
             self.snapshot.apply(change, &mut touched);
         }
-        if ranges && self.listed {
-            self.set_ranges();
+        if !ranges || !self.listed {
+            return self.reconcile(touched, now);
         }
-        self.reconcile(touched, now)
+        self.set_ranges();
+        let mut outcome = self.reconcile(touched, now);
+        self.set_service_cidrs(now);
+        if self.ledger.has_pending() {
+            outcome += self.reconcile(BTreeSet::new(), now);
+        }
+        outcome
     }
 
     /// Says which addresses this node has: all of every device but loopback. They are watched, and

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashSet},
     net::IpAddr,
+    time::Instant,
 };
 
 use ipnet::IpNet;
@@ -33,9 +34,14 @@ impl<W> Engine<W> {
         // Until the Node object is known, what an earlier agent has read there holds.
         let ranges = self.traffic.detection.ranges(object);
         let (inside, detected) = ranges.unwrap_or_else(|| self.ledger.known_inside());
+        self.ledger.set_node_ranges(NodeRanges { inside, detected });
+    }
+
+    /// Brings the ranges up to date that ClusterIPs are given out from.
+    pub(super) fn set_service_cidrs(&mut self, now: Instant) {
         let listed = self.snapshot.service_cidrs();
-        let service_cidrs = listed.union(&self.traffic.service_cidrs).copied().collect();
-        self.ledger.set_node_ranges(NodeRanges { inside, detected, service_cidrs });
+        let ranges = listed.union(&self.traffic.service_cidrs).copied().collect();
+        self.ledger.set_service_cidrs(ranges, now);
     }
 
     /// Sets the addresses that make an endpoint local, and let a load balancer's address ask itself:

@@ -214,6 +214,34 @@ fn the_nodes_own_packets_are_refused_at_egress() {
     });
 }
 
+#[test]
+fn an_unallocated_address_inside_a_service_cidr_is_dropped() {
+    let ranges = ["10.96.0.0/16", "fd00:10:96::/112"].map(|range| range.parse().expect("a range"));
+    for (a, range) in families().into_iter().zip(ranges) {
+        let mut programs = load();
+        programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
+        let (src, dst) = (a.client, a.other_vip);
+        let frames = [
+            opening(Tcp, src, dst),
+            opening(Udp, src, dst),
+            segment(src, dst, flags::ACK),
+            ping(src.ip(), dst.ip()),
+            Packet::protocol(132, src.ip(), dst.ip()).payload(&[0; 12]).ethernet().build(),
+        ];
+        frames.iter().for_each(|frame| untouched(&programs, Ingress, frame));
+        programs.service_cidr(range);
+        for hook in [Ingress, Egress] {
+            frames.iter().for_each(|frame| dropped(&programs, hook, frame));
+        }
+        assert_eq!(programs.count(Outcome::Unallocated), 2 * frames.len() as u64);
+        // An address of the node and one outside the range are somebody's.
+        programs.node_address(dst.ip());
+        untouched(&programs, Ingress, &frames[0]);
+        untouched(&programs, Ingress, &opening(Tcp, src, a.stranger));
+        refused(&programs, Udp, src, a.vip);
+    }
+}
+
 fn ping(src: IpAddr, dst: IpAddr) -> Vec<u8> {
     let kind = if src.is_ipv4() { 8 } else { 128 };
     Packet::icmp(src, dst, kind, 0).payload(b"how are you?").ttl(3).ethernet().build()
