@@ -1,7 +1,7 @@
 //! Whose packet is it? From a frontend to a backend, or a direct connection that must step aside.
 
 use svclb_common::{
-    flow::{Role, flags, is_opening_segment},
+    flow::{Role, flags as flow_flags, is_opening_segment},
     frontend::{Frontend, backend_flags, frontend_flags},
     hash,
     outcome::Outcome,
@@ -35,13 +35,17 @@ pub struct Target<A> {
 /// Decides about a packet that belongs to no flow.
 #[inline(always)]
 pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<&'static Target<A>> {
-    decide(skb, packet)?;
+    find(skb, packet)?;
+    let Frontend { service, flags } = desk::frontend::<A>();
+    if service != NONE.service {
+        balance(&packet.tuple, service, flags)?;
+    }
     desk::target().ok_or(Stop::NotOurs)
 }
 
-/// Decides, and puts the target on the desk.
+/// Puts the frontend that is asked on the desk; or none, and the target of a direct connection.
 #[inline(never)]
-fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
+fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     let tuple = &packet.tuple;
     let concern = maps::concern(&tuple.dst);
     let opens = opens(packet);
@@ -60,8 +64,8 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     {
         return Err(Stop::NotOurs);
     }
+    desk::put_frontend::<A>(frontend);
     if is_asked {
-        desk::put_target(balanced(tuple, frontend)?);
         return Ok(());
     }
     if holder.is_some() {
@@ -78,7 +82,7 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
 #[inline(always)]
 pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
     let View { facts, to } = known.view;
-    if facts.flags & flags::DIRECT != 0 {
+    if facts.flags & flow_flags::DIRECT != 0 {
         return true;
     }
     let set = Set::of_flow(facts.flags);
@@ -121,7 +125,10 @@ pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A
     }
     let answer = desk::answer(tuple).ok_or(Stop::NotOurs)?;
     if flow::is_awaited(answer, now_ns) && !desk::has_just_sent(tuple, now_ns) {
-        desk::put_target(Target { flags: flags::OWN | flags::MASQUERADE, ..aside(tuple) });
+        desk::put_target(Target {
+            flags: flow_flags::OWN | flow_flags::MASQUERADE,
+            ..aside(tuple)
+        });
         return desk::target().ok_or(Stop::NotOurs);
     }
     note_direct(tuple);
@@ -147,7 +154,7 @@ fn forbidden<A: Tables>(tuple: &Tuple<A>) -> Step<()> {
 }
 
 /// Stops what is sent to an address where no frontend is, and nobody else may be.
-#[inline(always)]
+#[inline(never)]
 fn allocated<A: Tables>(address: &A) -> Step<()> {
     if service::is_cluster_ip(address) {
         return Err(Outcome::UnusedPort.into());
@@ -173,8 +180,10 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
     }
 }
 
-#[inline(always)]
-fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> {
+/// Chooses the endpoint for a client of a frontend, and puts it on the desk.
+#[inline(never)]
+fn balance<A: Tables>(tuple: &Tuple<A>, service: u32, flags: u32) -> Step<()> {
+    let frontend = Frontend { service, flags };
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
     }
@@ -189,14 +198,15 @@ fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> 
     let remote = backend.flags & backend_flags::LOCAL == 0;
     let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
     let masquerade = backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
-    let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
-    Ok(Target {
+    let local_set = if set == Set::LOCAL { flow_flags::LOCAL_SET } else { 0 };
+    desk::put_target(Target {
         backend: backend.address,
         port: backend.port,
-        flags: local_set | if masquerade { flags::MASQUERADE } else { 0 },
-        service: frontend.service,
+        flags: local_set | if masquerade { flow_flags::MASQUERADE } else { 0 },
+        service,
         backend_id,
-    })
+    });
+    Ok(())
 }
 
 /// A direct connection whose tuple a service's flow holds: the same endpoint, another port.
@@ -205,7 +215,7 @@ fn aside<A: Tables>(tuple: &Tuple<A>) -> Target<A> {
     Target {
         backend: tuple.dst,
         port: tuple.dport,
-        flags: flags::DIRECT,
+        flags: flow_flags::DIRECT,
         service: 0,
         backend_id: 0,
     }

@@ -5,16 +5,19 @@
 
 use svclb_common::{
     flow::{Flow, Role},
+    frontend::Frontend,
     tuple::{Tuple, side},
 };
 
-use crate::{decide::Target, flow::View, maps::Tables, packet::Packet};
+use crate::{decide::Target, flow::View, maps::Tables, packet::Packet, service::NONE};
 
 /// The places of a desk. Value of `desk4`/`desk6`.
 #[repr(C)]
 pub struct Desk<A> {
     /// The packet.
     packet: Packet<A>,
+    /// The frontend that it asks.
+    frontend: Frontend,
     /// Where it goes if it opens a flow.
     target: Target<A>,
     /// Its flow.
@@ -45,6 +48,22 @@ pub fn put_packet<A: Tables>(packet: Packet<A>) {
 pub fn packet<A: Tables>() -> Option<&'static Packet<A>> {
     // SAFETY: as above.
     A::desk().map(|desk| unsafe { &(*desk).packet })
+}
+
+/// Puts the frontend that the packet asks on the desk.
+#[inline(always)]
+pub fn put_frontend<A: Tables>(frontend: Frontend) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).frontend = frontend };
+    }
+}
+
+/// The frontend that lies there since.
+#[inline(always)]
+pub fn frontend<A: Tables>() -> Frontend {
+    // SAFETY: as above.
+    A::desk().map_or(NONE, |desk| unsafe { (*desk).frontend })
 }
 
 /// Puts the target of a new flow on the desk.

@@ -57,8 +57,12 @@ pub fn is_cluster_ip<A: Tables>(address: &A) -> bool {
 /// any such range, so that other addresses cost one more look at the bitmap and no more.
 #[inline(always)]
 pub fn is_unallocated<A: Tables>(address: &A) -> bool {
-    maps::concern(&address.block()).frontend
-        && A::is_in_service_cidr(address)
+    maps::concern(&address.block()).frontend && is_unallocated_there(address)
+}
+
+#[inline(never)]
+fn is_unallocated_there<A: Tables>(address: &A) -> bool {
+    A::is_in_service_cidr(address)
         && A::frontend(&FrontendKey::vip(*address)).is_none()
         && !A::is_node_address(address)
 }
@@ -105,14 +109,19 @@ pub fn set_for(frontend: Frontend, is_inside: impl FnOnce() -> bool) -> Set {
 /// Whether source ranges let the client ask the frontend.
 #[inline(always)]
 pub fn admits<A: Tables>(frontend: Frontend, client: &A) -> bool {
-    let source = Source { service: frontend.service, address: *client };
-    frontend.flags & frontend_flags::GUARDED == 0 || A::is_source(source)
+    frontend.flags & frontend_flags::GUARDED == 0 || is_source(frontend.service, client)
 }
 
 /// Whether the client is a pod of this node.
 #[inline(always)]
 pub fn is_pod<A: Tables>(client: &A) -> bool {
-    A::is_source(Source { service: Source::<A>::PODS, address: *client })
+    is_source(Source::<A>::PODS, client)
+}
+
+/// A function of its own, for its key's place on the stack.
+#[inline(never)]
+fn is_source<A: Tables>(service: u32, client: &A) -> bool {
+    A::is_source(Source { service, address: *client })
 }
 
 /// The id of the backend that serves the client: the one that it stays with, if the service has
