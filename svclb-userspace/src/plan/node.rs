@@ -69,8 +69,9 @@ impl Ledger {
     }
 
     /// Says which ranges ClusterIPs are given out from. Only when every Service's addresses are
-    /// written is any other address in them nobody's.
-    pub fn set_service_cidrs(&mut self, ranges: BTreeSet<IpNet>, now: Instant) {
+    /// written is any other address in them nobody's. Returns
+    /// whether that is new.
+    pub fn set_service_cidrs(&mut self, ranges: BTreeSet<IpNet>, now: Instant) -> bool {
         let old = mem::replace(&mut self.service_cidrs, ranges);
         let new = self.service_cidrs.clone();
         for range in new.difference(&old) {
@@ -81,6 +82,7 @@ impl Ledger {
             blocks(*range).for_each(|block| self.unwatch(block, Interest::Frontend, now));
             self.repairs.push(Operation::RemoveServiceCidr(*range));
         }
+        old != new
     }
 }
 

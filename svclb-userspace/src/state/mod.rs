@@ -149,8 +149,7 @@ impl<W: MapWriter> Engine<W> {
         }
         self.set_ranges();
         let mut outcome = self.reconcile(touched, now);
-        self.set_service_cidrs(now);
-        if self.ledger.has_pending() {
+        if self.set_service_cidrs(now) {
             outcome += self.reconcile(BTreeSet::new(), now);
         }
         outcome

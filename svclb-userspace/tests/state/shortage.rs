@@ -23,7 +23,7 @@ fn without_a_service_id_a_service_is_left_out_until_one_is_free() {
     let outcome = engine.apply(changes.into_iter().chain([Change::Listed]), now);
     let problems: Vec<_> = outcome.problems.iter().map(ToString::to_string).collect();
     assert_eq!(problems, ["Service ns/c, port http/TCP IPv4: map services is full: not served"]);
-    assert_eq!(engine.kernel().frontends.len(), 2);
+    assert_eq!(engine.kernel().frontends.len(), 4);
     assert_eq!(engine.apply([], now).problems, [], "said once");
 
     engine.apply([no_service("a")], now);
