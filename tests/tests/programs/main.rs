@@ -1,10 +1,12 @@
 //! Level three of the ladder: the programs in the kernel, one packet at a time.
 
 mod addresses;
+mod affinity;
 mod collisions;
 mod ends;
 mod hostile;
 mod nat;
+mod policies;
 
 use std::net::SocketAddr;
 
