@@ -1,7 +1,7 @@
 //! External addresses and those of load balancers: reached from everywhere, or left alone.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     thread,
 };
 
@@ -90,34 +90,32 @@ fn answers(asker: &Asker<'_>, dst: SocketAddr, name: &str) -> Result<()> {
 }
 
 /// A load balancer that is a proxy wants to be asked itself, by pods and the nodes' processes too:
-/// here it listens on the LAN.
+/// here it listens on node 2.
 fn proxies(world: &mut World, family: Family) -> Result<()> {
-    let proxy = world.lab.on_lan().ip;
-    let ingress = [proxy.ip(Family::V4), proxy.ip(Family::V6)]
-        .map(|ip| format!("{{ip: \"{ip}\", ipMode: Proxy}}"));
+    let proxy = world.lab.node(2);
+    let ingress = Family::BOTH.map(|f| format!("{{ip: \"{}\", ipMode: Proxy}}", proxy.ip.ip(f)));
     let ingress = ingress.each_ref().map(String::as_str);
     let fields = Fields { ingress: &ingress, endpoints: &["web-1"], ..Fields::default() };
     let _published = NEAR.publish(world, fields)?;
-    let dst = proxy.socket(family, 80);
-    let listener = world.lab.on_lan().netns().run(|| TcpListener::bind(dst).context("listen"))?;
+    let dst = proxy.ip.socket(family, 80);
+    let listener = proxy.netns().run(|| TcpListener::bind(dst).context("listen"))?;
     let (pod, node) = (world.asker("web-2")?, world.lab.node(1));
-    asked_itself(&listener, || pod.netns.run(|| Ok(std::net::TcpStream::connect(dst)?)))?;
-    let asked = asked_itself(&listener, || {
-        // It is no lab server: whoever asks hears nothing, once the connection is there.
+    asked_itself(&listener, || {
+        pod.netns.run(|| TcpStream::connect_timeout(&dst, SOON).context("connect"))
+    })?;
+    let client = asked_itself(&listener, || {
+        // It is no lab server: the connection ends without an answer.
         node.ask(How::Tcp, &[dst]).err().context("an answer")
     })?;
-    ensure!(asked == node.ip.ip(family), "the proxy was asked by {asked}");
+    ensure!(client == node.ip.ip(family), "the proxy was asked by {client}");
     Ok(())
 }
 
 /// Who has asked the listener when `ask` is done.
-fn asked_itself<T>(
+fn asked_itself<T: Send>(
     listener: &TcpListener,
     ask: impl FnOnce() -> Result<T> + Send,
-) -> Result<std::net::IpAddr>
-where
-    T: Send,
-{
+) -> Result<IpAddr> {
     listener.set_nonblocking(true)?;
     thread::scope(|scope| {
         let asking = scope.spawn(ask);
