@@ -1,6 +1,8 @@
 //! The kernel programs on single packets (`BPF_PROG_TEST_RUN`): loaded and filled by the agent's
 //! own code, on a bpffs of their own.
 
+mod policies;
+
 use std::{
     net::{IpAddr, SocketAddr},
     ops::Range,
@@ -25,6 +27,8 @@ use svclb_common::{
     limit::Limit,
     outcome::Outcome,
 };
+
+pub use policies::Sets;
 
 use crate::lab::place::Place;
 

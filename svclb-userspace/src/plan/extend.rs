@@ -2,12 +2,10 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use svclb_common::{
-    filter::Interest,
-    frontend::{Algorithm, Frontend, Service, Slot},
-};
+use svclb_common::filter::Interest;
 
 use super::{
+    additions::additions,
     kernel::KernelState,
     ledger::{Entry, Held, Ledger, Shortage},
     operation::{FrontendAddress, Operation, ServicePort},
@@ -130,64 +128,4 @@ fn share([cluster, local]: &mut [Vec<u32>; 2], room: usize) {
 /// Lets packets to and from a backend through the probe.
 pub(super) fn watch_backend(watches: &mut Watches, address: SocketAddr) {
     watches.add(address.ip(), Interest::Backend);
-}
-
-/// What the kernel lacks of `desired`, by the ids and slots of `entry`.
-fn additions(
-    desired: &DesiredPort,
-    entry: &Entry,
-    backends: &[DesiredBackend],
-    kernel: &KernelState,
-) -> Vec<Operation> {
-    let DesiredPort { owner, frontends, .. } = desired;
-    let mut operations = Vec::new();
-    let named = kernel.names.get(&entry.id);
-    if named.is_none_or(|(known, port)| known != owner || *port != entry.port) {
-        operations.push(Operation::SetName(entry.id, owner.clone(), entry.port));
-    }
-    for backend in backends {
-        let Some(held) = entry.backends.get(&backend.address) else { continue };
-        let value = held.entry(owner, entry.id, backend.address);
-        if kernel.backends.get(&held.id) != Some(&value) {
-            operations.push(Operation::SetBackend(held.id, value));
-        }
-    }
-    operations.extend(switch(entry, desired.affinity_seconds(), kernel));
-    let known = kernel.sources.get(&entry.id);
-    let admitted = desired.admitted.iter().copied();
-    let new = admitted.filter(|range| known.is_none_or(|known| !known.contains(range)));
-    operations.extend(new.map(|range| Operation::AddSource(entry.id, range)));
-    for frontend in frontends {
-        let value = Frontend { service: entry.id, flags: desired.flags(frontend) };
-        if kernel.frontends.get(&frontend.address) != Some(&value) {
-            operations.push(Operation::SetFrontend(frontend.address, value));
-        }
-    }
-    operations
-}
-
-/// The slots, where they differ, then the service that leads to them.
-fn switch(entry: &Entry, affinity: u32, kernel: &KernelState) -> Vec<Operation> {
-    let mut operations = Vec::new();
-    let slot = |backend: &u32| Slot { backend: *backend, service: entry.id };
-    let slots: Vec<_> = entry.slots.iter().map(slot).collect();
-    let len = entry.slots.len() as u32;
-    if !kernel.slots(entry.range.first, len).eq(slots.iter().copied()) {
-        operations.push(Operation::SetSlots(entry.range.first, slots));
-    }
-    let slots = entry.cluster as u32;
-    let local_slots = len - slots;
-    let begin = |len, at| if len == 0 { 0 } else { at };
-    let service = Service {
-        first_slot: begin(slots, entry.range.first),
-        slots,
-        first_local: begin(local_slots, entry.range.first + slots),
-        local_slots,
-        algorithm: Algorithm::Random as u32,
-        affinity,
-    };
-    if kernel.service(entry.id) != service {
-        operations.push(Operation::SetService(entry.id, service));
-    }
-    operations
 }

@@ -7,12 +7,16 @@
 //! A service's operations come in this order, so that no packet meets half of a change:
 //!
 //! ```text
-//! Watch  SetName  SetBackend  SetSlots (a fresh range)  SetService (the switch)  AddSource
-//! SetFrontend  RemoveFrontend  RemoveSource  RemoveService  SetBackend (no longer serving)
+//! Watch  SetName  SetBackend (serves more)  AddSource
+//! SetFrontend (no longer bound to this node's endpoints)
+//! SetSlots (a fresh range)  SetService (the switch)
+//! SetFrontend (all others)  SetBackend (serves less)
+//! RemoveFrontend  RemoveSource  RemoveService  SetBackend (no longer serving)
 //! ... when the grace time is over and the last flow has ended:
 //! RemoveBackend  Unwatch  RemoveName
 //! ```
 
+mod additions;
 mod adopt;
 mod extend;
 mod ids;

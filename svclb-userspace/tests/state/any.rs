@@ -1,11 +1,11 @@
 //! Any objects: few names and addresses, so that they meet often.
 
-use std::{collections::HashSet, net::IpAddr, ops::Range};
+use std::{collections::HashSet, net::IpAddr, ops::Range, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use svclb::{
     plan::operation::{Family, Protocol},
-    snapshot::{Endpoint, EndpointPort, EndpointSlice, Hints, Node, Port, Service},
+    snapshot::{Endpoint, EndpointPort, EndpointSlice, Hints, Node, Port, Service, TrafficPolicy},
 };
 
 fn address(family: Family, last: u8) -> IpAddr {
@@ -44,12 +44,16 @@ fn port() -> impl Strategy<Value = Port> {
 /// Services that often want each other's addresses.
 pub(crate) fn service() -> impl Strategy<Value = Service> {
     let others = (addresses(1..6), addresses(1..6), prop::bool::weighted(0.2));
-    (addresses(1..4), others, vec(port(), 0..3)).prop_map(|(mut cluster_ips, others, mut ports)| {
+    let habits =
+        (policy(), policy(), option::weighted(0.2, (1_u64..3).prop_map(Duration::from_secs)));
+    let all = (addresses(1..4), others, habits, vec(port(), 0..3));
+    all.prop_map(|(mut cluster_ips, others, habits, mut ports)| {
         let mut seen = HashSet::new();
         ports.retain(|port| seen.insert((port.name.clone(), port.protocol)));
         cluster_ips.sort();
         cluster_ips.dedup_by_key(|ip| Family::of(*ip));
         let (external_ips, load_balancer_ips, guarded) = others;
+        let (internal_policy, external_policy, affinity) = habits;
         let range = guarded.then(|| "10.0.0.0/30".parse().unwrap());
         Service {
             cluster_ips,
@@ -57,8 +61,18 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
             load_balancer_ips,
             source_ranges: range.into_iter().collect(),
             ports,
-            ..Service::default()
+            internal_policy,
+            external_policy,
+            affinity,
+            health_check_node_port: 0,
         }
+    })
+}
+
+fn policy() -> impl Strategy<Value = TrafficPolicy> {
+    prop::bool::weighted(0.4).prop_map(|local| match local {
+        true => TrafficPolicy::Local,
+        false => TrafficPolicy::Cluster,
     })
 }
 

@@ -14,10 +14,11 @@ use svclb::{
         kernel::KernelState,
         operation::{Family, FrontendAddress, Protocol, ServicePort},
     },
-    snapshot::{Change, ObjectKey, TrafficPolicy},
+    snapshot::{Change, ObjectKey},
     state::Engine,
     writer::memory::MemoryWriter,
 };
+use svclb_common::frontend::frontend_flags;
 
 use crate::{
     any::{addresses, node, service, slice},
@@ -44,7 +45,7 @@ fn destinations() -> impl Iterator<Item = (SocketAddr, Protocol)> {
         .flat_map(|at| [Protocol::Tcp, Protocol::Udp].map(|protocol| (at, protocol)))
 }
 
-/// Who answers there, and by which endpoints.
+/// Who answers clients outside there, and by which endpoints.
 type Answer = (ServicePort, BTreeSet<SocketAddr>);
 
 /// By the maps, as the programs read them.
@@ -55,7 +56,10 @@ fn by_maps(engine: &Engine<CheckedWriter>, at: SocketAddr, protocol: Protocol) -
     let exact = kernel.frontends.get(&FrontendAddress::Address(at, protocol));
     let found = exact.or_else(|| kernel.frontends.get(&node_port).filter(|_| is_own))?;
     let service = kernel.service(found.service);
-    let slots = kernel.slots(service.first_slot, service.slots);
+    let slots = match found.flags & frontend_flags::LOCAL {
+        0 => kernel.slots(service.first_slot, service.slots),
+        _ => kernel.slots(service.first_local, service.local_slots),
+    };
     let endpoints = slots.map(|slot| kernel.backends[&slot.backend].address).collect();
     Some((kernel.names[&found.service].0.clone(), endpoints))
 }
@@ -68,9 +72,8 @@ fn by_objects(
 ) -> Option<Answer> {
     let destination = Destination::Port(at, protocol);
     match asked(engine.snapshot(), &[], engine.node(), destination) {
-        // An address with source ranges is left to the load balancer.
-        Asked::Frontend(port, frontend) if port.guard(&frontend).is_none() => {
-            let set = port.choice.set(TrafficPolicy::Cluster);
+        Asked::Frontend(port, frontend) => {
+            let set = port.choice.set(frontend.policy);
             let endpoints = set.map(|judged| judged.address).collect();
             Some((port.owner.clone(), endpoints))
         }

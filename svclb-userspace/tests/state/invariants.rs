@@ -1,14 +1,13 @@
 //! What must hold after every single operation: a packet may come at any time.
 
 use svclb::{
-    plan::{
-        Operation,
-        kernel::KernelState,
-        operation::{BackendEntry, FrontendAddress},
-    },
+    plan::{Operation, kernel::KernelState, operation::FrontendAddress},
     writer::{MapWriter, WriteError, memory::MemoryWriter},
 };
-use svclb_common::{filter::Interest, frontend::backend_flags};
+use svclb_common::{
+    filter::Interest,
+    frontend::{Slot, backend_flags},
+};
 
 /// Maps in memory that check themselves.
 #[derive(Debug, Default)]
@@ -36,18 +35,40 @@ fn check(state: &KernelState, after: &Operation) {
         }
     }
     for (id, service) in &state.services {
-        for slot in state.slots(service.first_slot, service.slots) {
-            assert_eq!(slot.service, *id, "a slot of another service: {after:?}");
-            let backend = state.backends.get(&slot.backend);
-            let serves = |b: &BackendEntry| b.flags & backend_flags::SERVING != 0;
-            assert!(
-                backend.is_some_and(|b| b.service == *id && serves(b)),
-                "slot of {id} leads to {backend:?}: {after:?}"
-            );
-        }
+        let cluster = state.slots(service.first_slot, service.slots);
+        leads_to_who_takes(state, *id, cluster, in_cluster_set, after);
+        let local = state.slots(service.first_local, service.local_slots);
+        leads_to_who_takes(state, *id, local, in_local_set, after);
     }
     for backend in state.backends.values() {
         let watched = state.watched.contains(backend.address.ip(), Interest::Backend);
         assert!(watched, "{} is not watched: {after:?}", backend.address);
+    }
+}
+
+/// Whether the programs let a backend with these flags serve where all of the cluster may.
+fn in_cluster_set(flags: u8) -> bool {
+    flags & (backend_flags::SERVING | backend_flags::LOCAL_ONLY) == backend_flags::SERVING
+}
+
+/// Whether they let it serve where only endpoints on this node may.
+fn in_local_set(flags: u8) -> bool {
+    flags & backend_flags::SERVING != 0 && flags & backend_flags::LOCAL != 0
+}
+
+fn leads_to_who_takes(
+    state: &KernelState,
+    service: u32,
+    slots: impl Iterator<Item = Slot>,
+    takes: fn(u8) -> bool,
+    after: &Operation,
+) {
+    for slot in slots {
+        assert_eq!(slot.service, service, "a slot of another service: {after:?}");
+        let backend = state.backends.get(&slot.backend);
+        assert!(
+            backend.is_some_and(|b| b.service == service && takes(b.flags)),
+            "slot of {service} leads to {backend:?}: {after:?}"
+        );
     }
 }

@@ -8,6 +8,7 @@ mod asked;
 mod converge;
 mod golden;
 mod invariants;
+mod policies;
 mod ranges;
 mod render;
 mod scale;

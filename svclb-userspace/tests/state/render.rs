@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use svclb::plan::{kernel::KernelState, operation::BackendEntry};
-use svclb_common::frontend::{backend_flags, frontend_flags};
+use svclb::plan::kernel::KernelState;
+use svclb_common::{
+    address::V4,
+    frontend::{Source, backend_flags, frontend_flags},
+};
 
 /// All entries, by service, with their ids.
 pub(crate) fn with_ids(state: &KernelState) -> String {
@@ -20,33 +23,59 @@ fn render(state: &KernelState, ids: bool) -> String {
     services.sort_by_key(|(_, (owner, _))| owner);
     let id = |id: u32| if ids { format!(" [{id}]") } else { String::new() };
     let mut text = String::new();
+    for range in state.sources(Source::<V4>::PODS) {
+        writeln!(text, "pods {range}").unwrap();
+    }
     for (&service, (owner, port)) in services {
         writeln!(text, "{owner} port {port}{}", id(service)).unwrap();
         for (address, frontend) in state.frontends.iter().filter(|(_, f)| f.service == service) {
-            let external = frontend.flags & frontend_flags::EXTERNAL != 0;
-            writeln!(text, "  at {address}{}", if external { " external" } else { "" }).unwrap();
+            writeln!(text, "  at {address}{}", names(frontend.flags, &FRONTEND)).unwrap();
+        }
+        for range in state.sources(service) {
+            writeln!(text, "  admits {range}").unwrap();
         }
         let value = state.service(service);
-        let slots = state.slots(value.first_slot, value.slots).map(|slot| slot.backend);
-        let slots: Vec<_> = slots.collect();
+        if value.affinity != 0 {
+            writeln!(text, "  clients stay {} s", value.affinity).unwrap();
+        }
+        let of = |first, slots| state.slots(first, slots).map(|slot| slot.backend).collect();
+        let slots: Vec<_> = of(value.first_slot, value.slots);
+        let local: Vec<_> = of(value.first_local, value.local_slots);
         if ids {
             writeln!(text, "  slots {}+{}: {slots:?}", value.first_slot, value.slots).unwrap();
+        }
+        if ids && !local.is_empty() {
+            writeln!(text, "  local {}+{}: {local:?}", value.first_local, value.local_slots)
+                .unwrap();
         }
         let mut backends: Vec<_> =
             state.backends.iter().filter(|(_, b)| b.service == service).collect();
         backends.sort_by_key(|(_, backend)| backend.address);
         for (backend_id, backend) in backends {
-            let chosen = slots.iter().filter(|slot| *slot == backend_id).count();
-            let flags = flags(backend);
-            writeln!(text, "  to {}{flags} slots {chosen}{}", backend.address, id(*backend_id))
-                .unwrap();
+            let of = |slots: &[u32]| slots.iter().filter(|slot| *slot == backend_id).count();
+            let (flags, slots) = (names(backend.flags.into(), &BACKEND), of(&slots));
+            let local = Some(of(&local)).filter(|local| *local != 0);
+            let local = local.map(|local| format!(" local {local}")).unwrap_or_default();
+            let id = id(*backend_id);
+            writeln!(text, "  to {}{flags} slots {slots}{local}{id}", backend.address).unwrap();
         }
     }
     text
 }
 
-fn flags(backend: &BackendEntry) -> String {
-    let names = [(backend_flags::SERVING, " serving"), (backend_flags::LOCAL, " local")];
-    let set = names.iter().filter(|(bit, _)| backend.flags & bit != 0);
+const FRONTEND: [(u32, &str); 3] = [
+    (frontend_flags::EXTERNAL, " external"),
+    (frontend_flags::LOCAL, " by local endpoints"),
+    (frontend_flags::GUARDED, " guarded"),
+];
+
+const BACKEND: [(u32, &str); 3] = [
+    (backend_flags::SERVING as u32, " serving"),
+    (backend_flags::LOCAL as u32, " local"),
+    (backend_flags::LOCAL_ONLY as u32, " only"),
+];
+
+fn names(flags: u32, names: &[(u32, &str)]) -> String {
+    let set = names.iter().filter(|(bit, _)| flags & bit != 0);
     set.map(|(_, name)| *name).collect()
 }

@@ -10,8 +10,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
-use super::{PATIENCE, block_on, http::Connection, udp};
+use super::{block_on, http::Connection, udp};
 
 /// How to ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -49,34 +50,41 @@ pub struct Told {
     pub client: Option<SocketAddr>,
 }
 
-/// Asks each of `targets`, one after the other, with a pause in between.
+/// Asks each of `targets`, one after the other, with a pause in between. Waits this long for each
+/// answer.
 ///
 /// # Errors
 /// An answer is missing or wrong; the message holds the kernel's error.
-pub fn ask(how: How, targets: &[SocketAddr], pause: Duration) -> Result<Vec<Told>> {
-    let socket = targets.first().map_or(Ok(None), |first| bind(*first).map(Some))?;
+pub fn ask(
+    how: How,
+    targets: &[SocketAddr],
+    pause: Duration,
+    patience: Duration,
+) -> Result<Vec<Told>> {
+    let socket = targets.first().map_or(Ok(None), |first| bind(*first, patience).map(Some))?;
     let numbered = targets.iter().zip(1..);
     numbered
         .map(|(dst, number)| {
             thread::sleep(pause);
             let told = match (how, &socket) {
-                (How::Tcp, _) => block_on(tcp(*dst)),
+                (How::Tcp, _) => block_on(tcp(*dst, patience)),
                 (How::Datagram, Some(socket)) => datagram(socket, *dst, number),
-                _ => udp(*dst),
+                _ => udp(*dst, patience),
             };
             told.with_context(|| format!("{} to {dst}", how.name()))
         })
         .collect()
 }
 
-async fn tcp(dst: SocketAddr) -> Result<Told> {
-    let mut connection = Connection::open(dst, None).await?;
+async fn tcp(dst: SocketAddr, patience: Duration) -> Result<Told> {
+    let opened = timeout(patience, Connection::open(dst, None)).await;
+    let mut connection = opened.context("connect: no answer")??;
     let answer = connection.who().await?;
     Ok(Told { name: answer.name, peer: connection.peer(), client: Some(answer.client) })
 }
 
-fn udp(dst: SocketAddr) -> Result<Told> {
-    let socket = bind(dst)?;
+fn udp(dst: SocketAddr, patience: Duration) -> Result<Told> {
+    let socket = bind(dst, patience)?;
     socket.connect(dst).context("UDP connect")?;
     let peer = socket.peer_addr().context("peer's address")?;
     let send = |question: &[u8]| socket.send(question);
@@ -103,12 +111,12 @@ fn exchange(
     Ok(Told { name, peer, client: None })
 }
 
-fn bind(towards: SocketAddr) -> Result<UdpSocket> {
+fn bind(towards: SocketAddr, patience: Duration) -> Result<UdpSocket> {
     let any: SocketAddr = match towards {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(any).context("UDP bind")?;
-    socket.set_read_timeout(Some(PATIENCE)).context("SO_RCVTIMEO")?;
+    socket.set_read_timeout(Some(patience)).context("SO_RCVTIMEO")?;
     Ok(socket)
 }

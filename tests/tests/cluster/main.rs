@@ -12,6 +12,7 @@ mod controllers;
 mod documentation;
 mod observed;
 mod outage;
+mod policies;
 mod probe;
 mod services;
 mod world;
@@ -32,6 +33,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     agents::SCENARIOS,
     services::SCENARIOS,
     changes::SCENARIOS,
+    policies::SCENARIOS,
     documentation::SCENARIOS,
     observed::SCENARIOS,
     outage::SCENARIOS,

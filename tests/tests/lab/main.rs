@@ -4,8 +4,12 @@
 //! other, each shared by its scenarios. `cargo test --test lab -- routed::` runs one preset,
 //! `-- hairpin` one scenario under all.
 
+mod affinity;
 mod bare;
 mod client;
+mod custom;
+mod external;
+mod families;
 mod host;
 mod host_modes;
 mod life;
@@ -13,6 +17,8 @@ mod load;
 mod objects;
 mod observed;
 mod odd;
+mod policies;
+mod ranges;
 mod reach;
 mod scenario;
 mod services;
@@ -39,6 +45,11 @@ const SCENARIOS: &[&[Scenario]] = &[
     untouched::SCENARIOS,
     odd::SCENARIOS,
     objects::SCENARIOS,
+    external::SCENARIOS,
+    policies::SCENARIOS,
+    ranges::SCENARIOS,
+    affinity::SCENARIOS,
+    families::SCENARIOS,
     load::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,

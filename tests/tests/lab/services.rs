@@ -91,7 +91,8 @@ pub(crate) fn write_all(lab: &Lab, manifests: &Manifests) -> Result<()> {
     })
 }
 
-fn place<'a>(lab: &'a Lab, name: &str) -> Result<(Dual, &'a str)> {
+/// The addresses of that server, and its node.
+pub(crate) fn place<'a>(lab: &'a Lab, name: &str) -> Result<(Dual, &'a str)> {
     let found = lab.nodes.iter().find_map(|node| Some((node.pod(name).ok()?.ip, &*node.name)));
     found.with_context(|| format!("no pod {name}"))
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use svclb_tests::lab::{Agent, Foreign, Lab, Manifests, Pod, Preset};
 
-use crate::{services, untouched};
+use crate::{custom, services, untouched};
 
 /// Where every server listens.
 pub(crate) const PORT: u16 = 8080;
@@ -36,6 +36,7 @@ impl World {
         }
         let manifests = Manifests::at(&lab.folder().join("manifests"))?;
         services::write_all(&lab, &manifests)?;
+        custom::route_vips(&lab)?;
         let (agents, foreign) = (Vec::new(), Vec::new());
         Ok(Self { lab, manifests, agents, foreign, untouched: untouched::Captures::default() })
     }

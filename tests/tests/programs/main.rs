@@ -1,11 +1,13 @@
 //! Level three of the ladder: the programs in the kernel, one packet at a time.
 
 mod addresses;
+mod affinity;
 mod answers;
 mod collisions;
 mod ends;
 mod hostile;
 mod nat;
+mod policies;
 
 use std::net::SocketAddr;
 

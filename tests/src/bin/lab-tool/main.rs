@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use svclb_tests::traffic::{
-    block_on,
+    PATIENCE, block_on,
     load::Load,
     peer::{self, How},
     server,
@@ -44,6 +44,9 @@ enum Command {
         /// Milliseconds before each question.
         #[arg(long, default_value_t = 0)]
         pause: u64,
+        /// Milliseconds to wait for each answer.
+        #[arg(long, default_value_t = PATIENCE.as_millis() as u64)]
+        patience: u64,
         /// Addresses with ports, one after the other.
         #[arg(required = true)]
         to: Vec<SocketAddr>,
@@ -73,8 +76,9 @@ fn main() -> Result<()> {
         Command::Serve { name, listen } => block_on(server::serve(name, &listen)),
         Command::Http(target) => report(&target, false),
         Command::Udp(target) => report(&target, true),
-        Command::Ask { how, rounds, pause, to } => {
-            let told = peer::ask(how, &to.repeat(rounds), Duration::from_millis(pause))?;
+        Command::Ask { how, rounds, pause, patience, to } => {
+            let [pause, patience] = [pause, patience].map(Duration::from_millis);
+            let told = peer::ask(how, &to.repeat(rounds), pause, patience)?;
             println!("{}", serde_json::to_string(&told)?);
             Ok(())
         }

@@ -1,0 +1,289 @@
+//! Services that a scenario publishes for itself, with any field, and what must come of asking
+//! them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use svclb_tests::{
+    lab::{Dual, Family, Lab, Netns, Node, SOON, manifests::slice, wait_for},
+    traffic::peer::How,
+};
+
+use crate::{
+    services::place,
+    world::{PORT, World},
+};
+
+/// A Service with a ClusterIP and a NodePort, TCP and UDP at each.
+#[derive(Clone, Copy)]
+pub(crate) struct Custom {
+    pub(crate) name: &'static str,
+    /// Unique among these services, from 1 on.
+    pub(crate) index: u8,
+}
+
+/// A Service's fields as a scenario wants them, and the pods that serve it.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    /// More of `spec`, a field a line.
+    pub(crate) spec: &'a [&'a str],
+    /// Of `status.loadBalancer.ingress`, an entry each.
+    pub(crate) ingress: &'a [&'a str],
+    pub(crate) families: &'a [Family],
+    /// TCP, UDP or both.
+    pub(crate) protocols: &'a [&'a str],
+    pub(crate) endpoints: &'a [&'a str],
+}
+
+impl Default for Fields<'_> {
+    fn default() -> Self {
+        Self {
+            spec: &[],
+            ingress: &[],
+            families: &Family::BOTH,
+            protocols: &["TCP", "UDP"],
+            endpoints: &[],
+        }
+    }
+}
+
+/// Takes a scenario's Service away, whatever became of the scenario.
+pub(crate) struct Published {
+    file: PathBuf,
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        // One that is not there was never published.
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+impl Custom {
+    pub(crate) const fn new(name: &'static str, index: u8) -> Self {
+        Self { name, index }
+    }
+
+    /// Where pods ask it.
+    pub(crate) fn cluster(&self, family: Family) -> SocketAddr {
+        self.cluster_ip().socket(family, 80)
+    }
+
+    /// Where the world asks it, at a node.
+    pub(crate) fn at(&self, node: &Node, family: Family) -> SocketAddr {
+        node.ip.socket(family, self.node_port())
+    }
+
+    pub(crate) fn node_port(&self) -> u16 {
+        30_100 + u16::from(self.index)
+    }
+
+    fn cluster_ip(&self) -> Dual {
+        Dual {
+            v4: Ipv4Addr::new(10, 96, 2, self.index),
+            v6: Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 2, self.index.into()),
+        }
+    }
+
+    /// Publishes it until the value is dropped; the agents have written it.
+    pub(crate) fn publish(&self, world: &World, fields: Fields<'_>) -> Result<Published> {
+        let file = world.manifests.folder().join(format!("{}.yaml", self.name));
+        let published = Published { file };
+        self.change(world, fields)?;
+        Ok(published)
+    }
+
+    /// Publishes other fields of it; the agents have written them.
+    pub(crate) fn change(&self, world: &World, fields: Fields<'_>) -> Result<()> {
+        self.change_text(world, fields, |text| text)
+    }
+
+    /// The same with the manifest as `edit` leaves it.
+    pub(crate) fn change_text(
+        &self,
+        world: &World,
+        fields: Fields<'_>,
+        edit: impl FnOnce(String) -> String,
+    ) -> Result<()> {
+        let (service, mark) = (edit(self.manifest(world, fields)?), Mark::of(self));
+        world.manifests.write(self.name, &format!("{service}---\n{}", mark.manifest()))?;
+        world.lab.nodes.iter().try_for_each(|node| mark.wait_for(node))
+    }
+
+    fn manifest(&self, world: &World, fields: Fields<'_>) -> Result<String> {
+        let Fields { spec, ingress, families, protocols, endpoints } = fields;
+        let Self { name, .. } = self;
+        let ips: Vec<_> = families.iter().map(|f| self.cluster_ip().ip(*f).to_string()).collect();
+        let names: Vec<_> = families.iter().map(|family| family.name()).collect();
+        let more: String = spec.iter().map(|field| format!("  {field}\n")).collect();
+        let port = |protocol: &&str| {
+            let (name, node_port) =
+                (if *protocol == "TCP" { "http" } else { "echo" }, self.node_port());
+            format!(
+                "  - {{name: {name}, protocol: {protocol}, port: 80, targetPort: {name}, \
+                 nodePort: {node_port}}}\n"
+            )
+        };
+        let ports: String = protocols.iter().map(port).collect();
+        let service = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  \
+             type: LoadBalancer\n  clusterIP: \"{}\"\n  clusterIPs: {ips:?}\n  \
+             ipFamilies: [{}]\n{more}  ports:\n{ports}\
+             status: {{loadBalancer: {{ingress: [{}]}}}}\n",
+            ips.first().context("a Service has a family")?,
+            names.join(", "),
+            ingress.join(", "),
+        );
+        let places = endpoints.iter().map(|name| place(&world.lab, name));
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let ports = [("http", "TCP", PORT), ("echo", "UDP", PORT)];
+        let slices = families.iter().map(|family| slice(name, *family, &places, &ports));
+        Ok([service].into_iter().chain(slices).collect::<Vec<_>>().join("---\n"))
+    }
+}
+
+/// A Service that is written last of its file: its one port has another number each time.
+struct Mark {
+    name: String,
+    ip: Ipv4Addr,
+    port: u16,
+}
+
+impl Mark {
+    fn of(service: &Custom) -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(1_000);
+        Self {
+            name: format!("zz-{}", service.name),
+            ip: Ipv4Addr::new(10, 96, 3, service.index),
+            port: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn manifest(&self) -> String {
+        let Self { name, ip, port } = self;
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n\
+             spec: {{clusterIP: {ip}, ports: [{{name: mark, port: {port}}}]}}\n"
+        )
+    }
+
+    /// Waits until it has its new frontend on the node, and the old one is gone.
+    fn wait_for(&self, node: &Node) -> Result<()> {
+        let Self { name, ip, port } = self;
+        let wanted = Value::from(vec![format!("{ip}:{port}")]);
+        wait_for(&format!("{name} at port {port} on {}", node.name), SOON, || {
+            let text = node.svclb(&["get", "services", name, "-o", "json"]).ok()?;
+            let rows: Value = serde_json::from_str(&text).ok()?;
+            (rows[0]["frontends"] == wanted).then_some(())
+        })
+    }
+}
+
+/// An address that no machine has; the router hands packets to it to node 1.
+pub(crate) fn vip(n: u8) -> Dual {
+    Dual {
+        v4: Ipv4Addr::new(203, 0, 113, n),
+        v6: Ipv6Addr::new(0x2001, 0xdb8, 5, 0, 0, 0, 0, n.into()),
+    }
+}
+
+/// Lets the router and the client on the LAN hand packets to [`vip`]s to node 1.
+pub(crate) fn route_vips(lab: &Lab) -> Result<()> {
+    let Dual { v4, v6 } = lab.node(1).ip;
+    let routes = format!("route add 203.0.113.0/24 via {v4}\nroute add 2001:db8:5::/64 via {v6}\n");
+    [lab.router(), lab.on_lan().netns()].iter().try_for_each(|netns| netns.ip(&routes))
+}
+
+/// How long nobody answers before it counts as silence. (What comes, comes in a millisecond.)
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Neither an answer nor a refusal comes to somebody in `netns` who asks `dst` by TCP and UDP.
+pub(crate) fn hangs(netns: &Netns, dst: SocketAddr) -> Result<()> {
+    let asked = netns.run(|| Ok([silence(tcp(dst)), silence(udp(dst))]))?;
+    let [tcp, udp] = asked.map(|asked| asked.with_context(|| format!("asked {dst}")));
+    tcp.context("TCP").and(udp.context("UDP"))
+}
+
+fn tcp(dst: SocketAddr) -> std::io::Result<()> {
+    TcpStream::connect_timeout(&dst, SILENCE).map(drop)
+}
+
+fn udp(dst: SocketAddr) -> std::io::Result<()> {
+    let any: SocketAddr = match dst {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(dst)?;
+    socket.set_read_timeout(Some(SILENCE))?;
+    socket.send(b"anybody?")?;
+    socket.recv(&mut [0; 64]).map(drop)
+}
+
+fn silence(asked: std::io::Result<()>) -> Result<()> {
+    match asked {
+        Ok(()) => bail!("somebody answers"),
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Ok(()),
+        Err(error) => bail!("{error}"),
+    }
+}
+
+/// The same for a process of the node itself.
+pub(crate) fn host_hangs(node: &Node, dst: SocketAddr) -> Result<()> {
+    let (dst, patience) = (dst.to_string(), SILENCE.as_millis().to_string());
+    for how in How::ALL {
+        let arguments = ["ask", how.name(), "--patience", &patience, &dst];
+        let asked = node.lab_tool(node.netns(), &arguments).map_err(|error| format!("{error:#}"));
+        let told = asked.err().with_context(|| format!("somebody answers {}", how.name()))?;
+        let silent = told.contains("no answer") || told.contains("temporarily unavailable");
+        ensure!(silent, "{} to {dst}: {told}", how.name());
+    }
+    Ok(())
+}
+
+/// Who answers somebody in `netns` in many connections, which miss one of two endpoints once in
+/// 2^40 runs.
+pub(crate) fn answering(netns: &Netns, dst: SocketAddr) -> Result<BTreeSet<String>> {
+    let report = netns.run(|| svclb_tests::traffic::load::Load::http(dst, 40).run())?;
+    report.must_be_clean().with_context(|| format!("asked {dst}"))?;
+    Ok(report.by_pod.into_keys().collect())
+}
+
+/// The same for a process of the node itself.
+pub(crate) fn answering_host(node: &Node, dst: SocketAddr) -> Result<BTreeSet<String>> {
+    let targets = [dst; 40];
+    let told = node.ask(How::Tcp, &targets)?;
+    for answer in &told {
+        ensure!(answer.peer == dst, "the peer is {}", answer.peer);
+    }
+    Ok(told.into_iter().map(|answer| answer.name).collect())
+}
+
+/// The names as a set.
+pub(crate) fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// An address of a load balancer and the entries of a status that name it.
+pub(crate) fn balancer(n: u8) -> (Dual, [String; 2]) {
+    let ip = vip(n);
+    (ip, [format!("{{ip: \"{}\"}}", ip.v4), format!("{{ip: \"{}\"}}", ip.v6)])
+}
+
+/// What `ask` sends is dropped by the node, for that reason.
+pub(crate) fn drops(node: &Node, outcome: &str, ask: impl FnOnce() -> Result<()>) -> Result<()> {
+    let before = node.outcome(outcome)?;
+    ask()?;
+    let counted = node.outcome(outcome)? - before;
+    ensure!(counted >= 2, "{counted} of two questions counted as {outcome}");
+    Ok(())
+}
