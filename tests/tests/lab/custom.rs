@@ -250,6 +250,27 @@ pub(crate) fn host_hangs(node: &Node, dst: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// Somebody in `netns` who asks `dst` is refused at once, by TCP and UDP.
+pub(crate) fn refuses(netns: &Netns, dst: SocketAddr) -> Result<()> {
+    let asked = netns.run(|| Ok([("TCP", tcp(dst)), ("UDP", udp(dst))]))?;
+    for (protocol, asked) in asked {
+        let error = asked.err().with_context(|| format!("somebody answers at {dst}/{protocol}"))?;
+        let refused = error.kind() == ErrorKind::ConnectionRefused;
+        ensure!(refused, "asked {dst}/{protocol}: {error}");
+    }
+    Ok(())
+}
+
+/// The same for a process of the node itself, whatever way it asks.
+pub(crate) fn host_refuses(node: &Node, dst: SocketAddr) -> Result<()> {
+    for how in How::ALL {
+        let asked = node.ask(how, &[dst]).map_err(|error| format!("{error:#}"));
+        let told = asked.err().with_context(|| format!("somebody answers at {dst}"))?;
+        ensure!(told.contains("Connection refused"), "{} to {dst}: {told}", how.name());
+    }
+    Ok(())
+}
+
 /// Who answers somebody in `netns` in many connections, which miss one of two endpoints once in
 /// 2^40 runs.
 pub(crate) fn answering(netns: &Netns, dst: SocketAddr) -> Result<BTreeSet<String>> {

@@ -20,6 +20,7 @@ mod odd;
 mod policies;
 mod ranges;
 mod reach;
+mod refusals;
 mod scenario;
 mod services;
 mod tuples;
@@ -39,6 +40,7 @@ use crate::scenario::Scenario;
 const SCENARIOS: &[&[Scenario]] = &[
     bare::SCENARIOS,
     reach::SCENARIOS,
+    refusals::SCENARIOS,
     host::SCENARIOS,
     host_modes::SCENARIOS,
     tuples::SCENARIOS,
