@@ -1,7 +1,5 @@
 //! Who reaches what: pods and clients, ClusterIPs and NodePorts, near and far endpoints.
 
-use std::{net::TcpStream, time::Duration};
-
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
     lab::{Family, PodLink, address},
@@ -15,7 +13,7 @@ use svclb_tests::{
 use crate::{
     client::Source::{Kept, Masqueraded},
     scenario::Scenario,
-    services::{EMPTY, FAR, HOST, NEAR, WEB},
+    services::{FAR, HOST, NEAR, WEB},
     world::World,
 };
 
