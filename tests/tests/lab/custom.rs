@@ -239,10 +239,15 @@ fn silence(asked: std::io::Result<()>) -> Result<()> {
 
 /// The same for a process of the node itself.
 pub(crate) fn host_hangs(node: &Node, dst: SocketAddr) -> Result<()> {
+    process_hangs(node, node.netns(), dst)
+}
+
+/// The same for a process in the node's control group and in `netns`.
+pub(crate) fn process_hangs(node: &Node, netns: &Netns, dst: SocketAddr) -> Result<()> {
     let (dst, patience) = (dst.to_string(), SILENCE.as_millis().to_string());
     for how in How::ALL {
         let arguments = ["ask", how.name(), "--patience", &patience, &dst];
-        let asked = node.lab_tool(node.netns(), &arguments).map_err(|error| format!("{error:#}"));
+        let asked = node.lab_tool(netns, &arguments).map_err(|error| format!("{error:#}"));
         let told = asked.err().with_context(|| format!("somebody answers {}", how.name()))?;
         let silent = told.contains("no answer") || told.contains("temporarily unavailable");
         ensure!(silent, "{} to {dst}: {told}", how.name());
@@ -260,8 +265,16 @@ pub(crate) fn answering(netns: &Netns, dst: SocketAddr) -> Result<BTreeSet<Strin
 
 /// The same for a process of the node itself.
 pub(crate) fn answering_host(node: &Node, dst: SocketAddr) -> Result<BTreeSet<String>> {
-    let targets = [dst; 40];
-    let told = node.ask(How::Tcp, &targets)?;
+    answering_process(node, node.netns(), dst)
+}
+
+/// The same for a process in the node's control group and in `netns`.
+pub(crate) fn answering_process(
+    node: &Node,
+    netns: &Netns,
+    dst: SocketAddr,
+) -> Result<BTreeSet<String>> {
+    let told = node.ask_from(netns, How::Tcp, &[dst; 40])?;
     for answer in &told {
         ensure!(answer.peer == dst, "the peer is {}", answer.peer);
     }
