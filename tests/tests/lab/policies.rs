@@ -9,9 +9,10 @@ use crate::{
         Asker,
         Source::{self, Kept, Masqueraded},
     },
-    custom::{
-        Custom, Fields, answering, answering_host, answering_process, balancer, drops, hangs,
-        host_hangs, names, process_hangs,
+    custom::{Custom, Fields, balancer},
+    expect::{
+        answering, answering_host, answering_process, drops, hangs, host_hangs, names,
+        process_hangs,
     },
     host::asks_any,
     scenario::Scenario,

@@ -6,9 +6,8 @@ use svclb_tests::lab::{Dual, Family};
 
 use crate::{
     client::Source::Kept,
-    custom::{
-        Custom, Fields, answering_process, balancer, drops, hangs, host_hangs, names, process_hangs,
-    },
+    custom::{Custom, Fields, balancer},
+    expect::{answering_process, drops, hangs, host_hangs, names, process_hangs},
     host::asks_any,
     scenario::Scenario,
     world::World,
