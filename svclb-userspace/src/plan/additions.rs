@@ -26,14 +26,14 @@ pub(super) fn additions(
     let [widened, narrowed] = backend_values(owner, entry, backends, kernel);
     let [freed, others] = frontend_values(desired, entry, kernel);
     operations.extend(widened);
+    operations.extend(freed);
+    operations.extend(switch(entry, desired.affinity_seconds(), kernel));
+    operations.extend(narrowed);
     let known = kernel.sources.get(&entry.id);
     let admitted = desired.admitted.iter().copied();
     let new = admitted.filter(|range| known.is_none_or(|known| !known.contains(range)));
     operations.extend(new.map(|range| Operation::AddSource(entry.id, range)));
-    operations.extend(freed);
-    operations.extend(switch(entry, desired.affinity_seconds(), kernel));
     operations.extend(others);
-    operations.extend(narrowed);
     operations
 }
 
@@ -73,25 +73,26 @@ fn widened(value: BackendEntry, known: Option<&BackendEntry>) -> BackendEntry {
     BackendEntry { flags, ..value }
 }
 
-/// The frontends that differ: those that the local set no longer binds, then the others.
+/// The frontends that differ: without the bond to the local set, where that ends, and as they
+/// should be.
 fn frontend_values(
     desired: &DesiredPort,
     entry: &Entry,
     kernel: &KernelState,
 ) -> [Vec<Operation>; 2] {
-    let [mut freed, mut others] = [Vec::new(), Vec::new()];
-    let is_bound = |frontend: &Frontend| frontend.flags & frontend_flags::LOCAL != 0;
+    let [mut before, mut after] = [Vec::new(), Vec::new()];
     for frontend in &desired.frontends {
         let value = Frontend { service: entry.id, flags: desired.flags(frontend) };
         let known = kernel.frontends.get(&frontend.address);
-        if known == Some(&value) {
-            continue;
+        let ends = frontend_flags::LOCAL & !value.flags;
+        let freed = known.filter(|known| known.service == entry.id && known.flags & ends != 0);
+        let freed = freed.map(|known| Frontend { flags: known.flags & !ends, ..*known });
+        before.extend(freed.map(|freed| Operation::SetFrontend(frontend.address, freed)));
+        if freed.as_ref().or(known) != Some(&value) {
+            after.push(Operation::SetFrontend(frontend.address, value));
         }
-        let was_bound = known.is_some_and(|known| known.service == entry.id && is_bound(known));
-        let list = if was_bound && !is_bound(&value) { &mut freed } else { &mut others };
-        list.push(Operation::SetFrontend(frontend.address, value));
     }
-    [freed, others]
+    [before, after]
 }
 
 /// The slots, where they differ, then the service that leads to them.

@@ -7,10 +7,10 @@
 //! A service's operations come in this order, so that no packet meets half of a change:
 //!
 //! ```text
-//! Watch  SetName  SetBackend (serves more)  AddSource
+//! Watch  SetName  SetBackend (serves more)
 //! SetFrontend (no longer bound to this node's endpoints)
-//! SetSlots (a fresh range)  SetService (the switch)
-//! SetFrontend (all others)  SetBackend (serves less)
+//! SetSlots (a fresh range)  SetService (the switch)  SetBackend (serves less)
+//! AddSource  SetFrontend
 //! RemoveFrontend  RemoveSource  RemoveService  SetBackend (no longer serving)
 //! ... when the grace time is over and the last flow has ended:
 //! RemoveBackend  Unwatch  RemoveName

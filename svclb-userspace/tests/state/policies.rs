@@ -16,7 +16,7 @@ use svclb_common::frontend::{backend_flags, frontend_flags};
 
 use crate::{
     invariants::CheckedWriter,
-    support::{engine, pods},
+    support::{engine, pods, reached},
 };
 
 fn service(external_policy: TrafficPolicy) -> Change {
@@ -100,4 +100,32 @@ fn a_backend_leaves_the_cluster_set_after_the_switch() {
     let back = written(&mut engine, slice(true));
     let widens = |operation: &Operation| matches!(operation, Operation::SetBackend(..));
     assert!(place_of(&back, widens) < place_of(&back, is_switch), "{back:?}");
+}
+
+/// A map of source ranges that is full keeps a Service's guarded address closed, and nothing else.
+#[test]
+fn ranges_that_cannot_be_written_do_not_hold_endpoints_back() {
+    let guarded = || {
+        let Change::Service(key, Some(service)) = service(TrafficPolicy::Cluster) else {
+            panic!("a Service")
+        };
+        let load_balancer_ips = vec!["203.0.113.1".parse().unwrap()];
+        let source_ranges = vec!["198.51.100.0/24".parse().unwrap()];
+        let service = Service { load_balancer_ips, source_ranges, ..service };
+        [Change::Service(key, Some(service)), slice(false)]
+    };
+    let before = || settled([service(TrafficPolicy::Cluster), slice(true)]);
+    let mut engine = before();
+    engine.apply(guarded(), Instant::now());
+    let is_range = |operation: &Operation| matches!(operation, Operation::AddSource(..));
+    let range = place_of(&engine.writer().maps.take_log(), is_range);
+    let mut engine = before();
+    engine.writer().maps.fail_after(range as u64);
+    engine.apply(guarded(), Instant::now());
+    let kernel = engine.writer().maps.state();
+    assert_eq!(reached(kernel, "a"), ["10.1.0.2"]);
+    assert_eq!(kernel.frontends.len(), 2, "the guarded address is not served: {kernel:?}");
+    assert!(!engine.is_settled());
+    engine.apply([], Instant::now());
+    assert_eq!(engine.writer().maps.state().frontends.len(), 3);
 }

@@ -63,10 +63,15 @@ fn all_answered(
     [cluster, at_node, balancer]: [SocketAddr; 3],
 ) -> Result<[String; 3]> {
     let (pod, client, node) = (world.asker("web-2")?, world.outsiders()[0], world.lab.node(1));
+    let localhost: IpAddr = match at_node {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let localhost = (localhost, at_node.port()).into();
     Ok([
         only_pod(&pod, [cluster, at_node])?,
         only_pod(&client, [at_node, balancer])?,
-        only_host(node, [cluster, at_node])?,
+        only_host(node, [cluster, at_node, localhost])?,
     ])
 }
 
@@ -81,7 +86,7 @@ fn only_pod(asker: &Asker<'_>, targets: [SocketAddr; 2]) -> Result<String> {
     only(answered.into_keys().collect()).with_context(|| asker.name.to_owned())
 }
 
-fn only_host(node: &Node, targets: [SocketAddr; 2]) -> Result<String> {
+fn only_host(node: &Node, targets: [SocketAddr; 3]) -> Result<String> {
     let mut answered = BTreeSet::new();
     for dst in targets {
         let (dst, connections) = (dst.to_string(), CONNECTIONS.to_string());

@@ -1,22 +1,15 @@
-//! Services that a scenario publishes for itself, with any field, and what must come of asking
-//! them.
+//! Services that a scenario publishes for itself, with any field.
 
 use std::{
-    collections::BTreeSet,
     fs,
-    io::ErrorKind,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
-use svclb_tests::{
-    lab::{Dual, Family, Lab, Netns, Node, SOON, manifests::slice, wait_for},
-    traffic::peer::How,
-};
+use svclb_tests::lab::{Dual, Family, Lab, Node, SOON, manifests::slice, wait_for};
 
 use crate::{
     services::place,
@@ -196,115 +189,15 @@ pub(crate) fn vip(n: u8) -> Dual {
     }
 }
 
-/// Lets the router and the client on the LAN hand packets to [`vip`]s to node 1.
-pub(crate) fn route_vips(lab: &Lab) -> Result<()> {
-    let Dual { v4, v6 } = lab.node(1).ip;
-    let routes = format!("route add 203.0.113.0/24 via {v4}\nroute add 2001:db8:5::/64 via {v6}\n");
-    [lab.router(), lab.on_lan().netns()].iter().try_for_each(|netns| netns.ip(&routes))
-}
-
-/// How long nobody answers before it counts as silence. (What comes, comes in a millisecond.)
-const SILENCE: Duration = Duration::from_millis(300);
-
-/// Neither an answer nor a refusal comes to somebody in `netns` who asks `dst` by TCP and UDP.
-pub(crate) fn hangs(netns: &Netns, dst: SocketAddr) -> Result<()> {
-    let asked = netns.run(|| Ok([silence(tcp(dst)), silence(udp(dst))]))?;
-    let [tcp, udp] = asked.map(|asked| asked.with_context(|| format!("asked {dst}")));
-    tcp.context("TCP").and(udp.context("UDP"))
-}
-
-fn tcp(dst: SocketAddr) -> std::io::Result<()> {
-    TcpStream::connect_timeout(&dst, SILENCE).map(drop)
-}
-
-fn udp(dst: SocketAddr) -> std::io::Result<()> {
-    let any: SocketAddr = match dst {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(dst)?;
-    socket.set_read_timeout(Some(SILENCE))?;
-    socket.send(b"anybody?")?;
-    socket.recv(&mut [0; 64]).map(drop)
-}
-
-fn silence(asked: std::io::Result<()>) -> Result<()> {
-    match asked {
-        Ok(()) => bail!("somebody answers"),
-        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Ok(()),
-        Err(error) => bail!("{error}"),
-    }
-}
-
-/// The same for a process of the node itself.
-pub(crate) fn host_hangs(node: &Node, dst: SocketAddr) -> Result<()> {
-    let (dst, patience) = (dst.to_string(), SILENCE.as_millis().to_string());
-    for how in How::ALL {
-        let arguments = ["ask", how.name(), "--patience", &patience, &dst];
-        let asked = node.lab_tool(node.netns(), &arguments).map_err(|error| format!("{error:#}"));
-        let told = asked.err().with_context(|| format!("somebody answers {}", how.name()))?;
-        let silent = told.contains("no answer") || told.contains("temporarily unavailable");
-        ensure!(silent, "{} to {dst}: {told}", how.name());
-    }
-    Ok(())
-}
-
-/// Somebody in `netns` who asks `dst` is refused at once, by TCP and UDP.
-pub(crate) fn refuses(netns: &Netns, dst: SocketAddr) -> Result<()> {
-    let asked = netns.run(|| Ok([("TCP", tcp(dst)), ("UDP", udp(dst))]))?;
-    for (protocol, asked) in asked {
-        let error = asked.err().with_context(|| format!("somebody answers at {dst}/{protocol}"))?;
-        let refused = error.kind() == ErrorKind::ConnectionRefused;
-        ensure!(refused, "asked {dst}/{protocol}: {error}");
-    }
-    Ok(())
-}
-
-/// The same for a process of the node itself, whatever way it asks.
-pub(crate) fn host_refuses(node: &Node, dst: SocketAddr) -> Result<()> {
-    for how in How::ALL {
-        let asked = node.ask(how, &[dst]).map_err(|error| format!("{error:#}"));
-        let told = asked.err().with_context(|| format!("somebody answers at {dst}"))?;
-        ensure!(told.contains("Connection refused"), "{} to {dst}: {told}", how.name());
-    }
-    Ok(())
-}
-
-/// Who answers somebody in `netns` in many connections, which miss one of two endpoints once in
-/// 2^40 runs.
-pub(crate) fn answering(netns: &Netns, dst: SocketAddr) -> Result<BTreeSet<String>> {
-    let report = netns.run(|| svclb_tests::traffic::load::Load::http(dst, 40).run())?;
-    report.must_be_clean().with_context(|| format!("asked {dst}"))?;
-    Ok(report.by_pod.into_keys().collect())
-}
-
-/// The same for a process of the node itself.
-pub(crate) fn answering_host(node: &Node, dst: SocketAddr) -> Result<BTreeSet<String>> {
-    let targets = [dst; 40];
-    let told = node.ask(How::Tcp, &targets)?;
-    for answer in &told {
-        ensure!(answer.peer == dst, "the peer is {}", answer.peer);
-    }
-    Ok(told.into_iter().map(|answer| answer.name).collect())
-}
-
-/// The names as a set.
-pub(crate) fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(str::to_owned).into()
-}
-
 /// An address of a load balancer and the entries of a status that name it.
 pub(crate) fn balancer(n: u8) -> (Dual, [String; 2]) {
     let ip = vip(n);
     (ip, [format!("{{ip: \"{}\"}}", ip.v4), format!("{{ip: \"{}\"}}", ip.v6)])
 }
 
-/// What `ask` sends is dropped by the node, for that reason.
-pub(crate) fn drops(node: &Node, outcome: &str, ask: impl FnOnce() -> Result<()>) -> Result<()> {
-    let before = node.outcome(outcome)?;
-    ask()?;
-    let counted = node.outcome(outcome)? - before;
-    ensure!(counted >= 2, "{counted} of two questions counted as {outcome}");
-    Ok(())
+/// Lets the router and the client on the LAN hand packets to [`vip`]s to node 1.
+pub(crate) fn route_vips(lab: &Lab) -> Result<()> {
+    let Dual { v4, v6 } = lab.node(1).ip;
+    let routes = format!("route add 203.0.113.0/24 via {v4}\nroute add 2001:db8:5::/64 via {v6}\n");
+    [lab.router(), lab.on_lan().netns()].iter().try_for_each(|netns| netns.ip(&routes))
 }

@@ -8,6 +8,7 @@ mod affinity;
 mod bare;
 mod client;
 mod custom;
+mod expect;
 mod external;
 mod families;
 mod host;

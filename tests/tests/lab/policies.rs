@@ -9,8 +9,10 @@ use crate::{
         Asker,
         Source::{self, Kept, Masqueraded},
     },
-    custom::{
-        Custom, Fields, answering, answering_host, balancer, drops, hangs, host_hangs, names,
+    custom::{Custom, Fields, balancer},
+    expect::{
+        answering, answering_host, answering_process, drops, hangs, host_hangs, names,
+        process_hangs,
     },
     host::asks_any,
     scenario::Scenario,
@@ -23,6 +25,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("external_policy_local_outside_clients", outside_clients),
     Scenario::per_family("external_policy_local_clients_inside", clients_inside),
     Scenario::per_family("external_policy_local_none_local", external_none),
+    Scenario::per_family("external_policy_local_at_pods_sockets", at_pods_sockets),
     Scenario::per_family("external_policy_cluster_outside_clients", cluster_policy),
     Scenario::per_family("external_policy_local_serves_by_who_terminates_last", terminating),
 ];
@@ -124,6 +127,33 @@ fn external_none(world: &mut World, family: Family) -> Result<()> {
         world.asker("web-2")?.asks(dst, &["web-3"], Kept)?;
         asks_any(node, dst, &["web-3"])?;
     }
+    Ok(())
+}
+
+/// Where sockets of pods are translated, too, each policy is what it is for packets.
+fn at_pods_sockets(world: &mut World, family: Family) -> Result<()> {
+    world.restart_agent(1, &["--socket-hooks", "all"])?;
+    let held = held_at_pods_sockets(world, family);
+    world.restart_agent(1, &[])?;
+    held
+}
+
+fn held_at_pods_sockets(world: &World, family: Family) -> Result<()> {
+    let (node, pod) = (world.lab.node(1), world.asker("web-2")?);
+    let spec = [INTERNAL_LOCAL, EXTERNAL_LOCAL];
+    let _published = SERVICE.publish(world, Fields { spec: &spec, ..BOTH })?;
+    for (dst, expected) in [
+        (SERVICE.cluster(family), names(["web-1"])),
+        (SERVICE.at(node, family), names(["web-1", "web-3"])),
+    ] {
+        let answered = answering_process(node, pod.netns, dst)?;
+        ensure!(answered == expected, "{answered:?} answered at {dst}");
+    }
+    SERVICE.change(world, Fields { spec: &spec, endpoints: &["web-3"], ..BOTH })?;
+    let cluster = SERVICE.cluster(family);
+    drops(node, "no_local_endpoint", || process_hangs(node, pod.netns, cluster))?;
+    let answered = answering_process(node, pod.netns, SERVICE.at(node, family))?;
+    ensure!(answered == names(["web-3"]), "{answered:?} answered at the NodePort");
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! Source ranges: who may ask a load balancer's address, and that nobody else's packet gets
 //! anywhere.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use svclb_tests::lab::{Dual, Family};
 
 use crate::{
     client::Source::Kept,
-    custom::{Custom, Fields, balancer, drops, hangs, host_hangs},
+    custom::{Custom, Fields, balancer},
+    expect::{answering_process, drops, hangs, host_hangs, names, process_hangs},
     host::asks_any,
     scenario::Scenario,
     world::World,
@@ -15,6 +16,7 @@ use crate::{
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("source_ranges_admit_and_drop_clients_outside", outside),
     Scenario::per_family("source_ranges_hold_inside_the_cluster", inside),
+    Scenario::per_family("source_ranges_hold_at_pods_sockets", at_pods_sockets),
     Scenario::per_family("source_ranges_are_followed_as_they_change", changes),
 ];
 
@@ -38,7 +40,7 @@ fn outside(world: &mut World, family: Family) -> Result<()> {
     on_lan.asks(dst, &["web-1"], Kept)?;
     let opened = node.outcome("flow_opened")?;
     drops(node, "source_range", || hangs(external.netns, dst))?;
-    anyhow::ensure!(node.outcome("flow_opened")? == opened, "a flow of a client that may not ask");
+    ensure!(node.outcome("flow_opened")? == opened, "a flow of a client that may not ask");
     // Nothing but the load balancer's address is guarded.
     external.asks(SERVICE.at(node, family), &["web-1"], Kept)?;
     world.asker("web-2")?.asks(SERVICE.cluster(family), &["web-1"], Kept)
@@ -66,6 +68,28 @@ fn inside(world: &mut World, family: Family) -> Result<()> {
     pod.asks(dst, &["web-1"], Kept)?;
     asks_any(node, dst, &["web-1"])?;
     drops(node, "source_range", || hangs(world.asker("web-1")?.netns, dst)).context("other pod")
+}
+
+/// Where sockets of pods are translated, too, their packets decide.
+fn at_pods_sockets(world: &mut World, family: Family) -> Result<()> {
+    world.restart_agent(1, &["--socket-hooks", "all"])?;
+    let held = held_at_pods_sockets(world, family);
+    world.restart_agent(1, &[])?;
+    held
+}
+
+fn held_at_pods_sockets(world: &World, family: Family) -> Result<()> {
+    let (vip, ingress) = balancer(4);
+    let ingress = ingress.each_ref().map(String::as_str);
+    let (node, may, may_not) = (world.lab.node(1), world.asker("web-1")?, world.asker("web-2")?);
+    let spec = only(&[may.ip]);
+    let fields =
+        Fields { spec: &[&spec], ingress: &ingress, endpoints: &["web-3"], ..Fields::default() };
+    let _published = SERVICE.publish(world, fields)?;
+    let dst = vip.socket(family, 80);
+    let answered = answering_process(node, may.netns, dst)?;
+    ensure!(answered == names(["web-3"]), "{answered:?} answered");
+    drops(node, "source_range", || process_hangs(node, may_not.netns, dst))
 }
 
 fn changes(world: &mut World, family: Family) -> Result<()> {

@@ -9,7 +9,7 @@ use svclb_tests::{
 };
 
 use crate::{
-    custom::{drops, hangs, host_hangs, host_refuses, refuses},
+    expect::{drops, hangs, host_hangs, host_refuses, refuses},
     scenario::Scenario,
     services::{EMPTY, NEAR},
     world::World,
