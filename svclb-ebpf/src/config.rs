@@ -31,6 +31,10 @@ static NODE_NETNS: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static ALL_SOCKETS: Global<u8> = Global::new(0);
 
+/// Whether every client of a ClusterIP is masqueraded (1), or only those from outside (0).
+#[unsafe(no_mangle)]
+static MASQUERADE_ALL: Global<u8> = Global::new(0);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -65,4 +69,10 @@ pub fn node_netns() -> u64 {
 #[inline(always)]
 pub fn all_sockets() -> bool {
     ALL_SOCKETS.load() != 0
+}
+
+/// Whether every client of a ClusterIP is masqueraded.
+#[inline(always)]
+pub fn masquerade_all() -> bool {
+    MASQUERADE_ALL.load() != 0
 }

@@ -58,7 +58,7 @@ fn decide<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         return Err(Stop::NotOurs);
     }
     if is_asked {
-        desk::put_target(balanced(tuple, frontend)?);
+        desk::put_target(balanced(tuple, frontend, skb.ifindex())?);
         return Ok(());
     }
     if holder.is_some() {
@@ -86,7 +86,8 @@ pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
 #[inline(always)]
 fn frontend<A: Tables>(tuple: &Tuple<A>, opens: bool) -> Frontend {
     service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || {
-        A::is_node_address(&tuple.dst) && !is_answer(tuple, opens)
+        // What a device brings for loopback is not from this node.
+        A::has_node_ports(&tuple.dst) && !tuple.dst.is_loopback() && !is_answer(tuple, opens)
     })
 }
 
@@ -159,22 +160,22 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
 }
 
 #[inline(always)]
-fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> {
+fn balanced<A: Tables>(
+    tuple: &Tuple<A>,
+    frontend: Frontend,
+    ifindex: u32,
+) -> Step<Target<A>> {
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
     }
-    let set = service::set_for(frontend, || service::is_pod(&tuple.src));
+    let set = service::set_for(frontend, || service::is_inside(&tuple.src, ifindex));
     let hash = hash::flow(config::hash_seed(), tuple);
     let backend_id = service::choose::<A>(frontend.service, set, hash, &tuple.src);
     let backend = if backend_id == 0 { None } else { A::backend(backend_id) };
     let backend = backend.ok_or_else(|| service::why_none(frontend.service, set))?;
-    // The answer must come back through this node: a hairpin's would not leave the pod, and a
-    // remote endpoint would answer an outside client directly. (Under the policy `Local`, only pods
-    // of this node are given a remote one, and answers to them come here.)
-    let remote = backend.flags & backend_flags::LOCAL == 0;
-    let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
-    let masquerade =
-        backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
+    // A hairpin's answer would not leave the pod.
+    let masquerade = backend.address == tuple.src
+        || hides_client(&tuple.src, frontend, ifindex, backend.flags);
     let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
     Ok(Target {
         backend: backend.address,
@@ -183,6 +184,27 @@ fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> 
         service: frontend.service,
         backend_id,
     })
+}
+
+/// Whether the endpoint is to see the node in place of the client, that its answer comes back
+/// through here.
+///
+/// To an external frontend it is if the endpoint is remote and would answer an outside client
+/// directly. (Under the policy `Local`, only clients inside are given a remote one, and answers to
+/// them come here.) To a ClusterIP, it is if the client is outside: nothing else says that answers
+/// to it come this way.
+#[inline(always)]
+fn hides_client<A: Tables>(
+    client: &A,
+    frontend: Frontend,
+    ifindex: u32,
+    endpoint: u8,
+) -> bool {
+    if frontend.flags & frontend_flags::EXTERNAL != 0 {
+        let held = frontend.flags & frontend_flags::LOCAL != 0;
+        return !held && endpoint & backend_flags::LOCAL == 0;
+    }
+    config::masquerade_all() || service::is_outside(client, ifindex)
 }
 
 /// A direct connection whose tuple a service's flow holds: the same endpoint, another port.

@@ -53,8 +53,8 @@ impl Set {
     }
 }
 
-/// The set that serves a client of the frontend. One inside, a pod of this node or the node itself,
-/// is not held to what external frontends say.
+/// The set that serves a client of the frontend. One inside is not held to what external frontends
+/// say.
 #[inline(always)]
 pub fn set_for(frontend: Frontend, is_inside: impl FnOnce() -> bool) -> Set {
     if frontend.flags & frontend_flags::LOCAL == 0 {
@@ -73,10 +73,20 @@ pub fn admits<A: Tables>(frontend: Frontend, client: &A) -> bool {
     frontend.flags & frontend_flags::GUARDED == 0 || A::is_source(source)
 }
 
-/// Whether the client is a pod of this node.
-#[inline(always)]
-pub fn is_pod<A: Tables>(client: &A) -> bool {
+/// Whether the client, whose packet came from a device, is inside the cluster: a pod by its address
+/// or its device, or the node itself.
+#[inline(never)]
+pub fn is_inside<A: Tables>(client: &A, ifindex: u32) -> bool {
     A::is_source(Source { service: Source::<A>::PODS, address: *client })
+        || maps::is_pod_device(ifindex)
+        || A::is_node_address(client)
+}
+
+/// Whether the client is known to be outside: not to know it is not the same.
+#[inline(always)]
+pub fn is_outside<A: Tables>(client: &A, ifindex: u32) -> bool {
+    A::is_source(Source { service: Source::<A>::DETECTED, address: *client })
+        && !is_inside(client, ifindex)
 }
 
 /// The id of the backend that serves the client: the one that it stays with, if the service has

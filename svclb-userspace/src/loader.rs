@@ -105,6 +105,8 @@ pub struct Options {
     pub node_netns: u64,
     /// Whether they serve those of every other one, too.
     pub all_sockets: bool,
+    /// Whether every client of a ClusterIP is masqueraded, not only those from outside.
+    pub masquerade_all: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -118,6 +120,7 @@ impl Default for Options {
             hash_seed: 0,
             node_netns: 0,
             all_sockets: false,
+            masquerade_all: false,
             log_level: 0,
         }
     }
@@ -147,6 +150,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     let masquerade_count = u16::try_from(options.masquerade_ports.len())
         .context("there are more masquerade ports than a 16-bit number can count")?;
     let all_sockets = u8::from(options.all_sockets);
+    let masquerade_all = u8::from(options.masquerade_all);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -157,6 +161,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("HASH_SEED", &options.hash_seed, true)
         .override_global("NODE_NETNS", &options.node_netns, true)
         .override_global("ALL_SOCKETS", &all_sockets, true)
+        .override_global("MASQUERADE_ALL", &masquerade_all, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -13,7 +13,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Error, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use svclb::pins::{DEFAULT_BPFFS, Pins};
+use svclb::{
+    config::Conflict,
+    pins::{DEFAULT_BPFFS, Pins},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -130,7 +133,7 @@ fn parse() -> Result<Cli, clap::Error> {
 fn code(error: &Error) -> u8 {
     if error.is::<NotLoaded>() {
         3
-    } else if error.is::<Usage>() {
+    } else if error.is::<Usage>() || error.is::<Conflict>() {
         2
     } else {
         1

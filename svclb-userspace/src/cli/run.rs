@@ -11,7 +11,7 @@ use clap::Args;
 use svclb::{
     agent::{self, From},
     attach::{SocketHooks, SocketOptions},
-    config::{self, Config, Flows, Layer, Maps, Resolved},
+    config::{self, Cidrs, Config, DetectLocal, Flows, HostPorts, Layer, Maps, Resolved},
     desired::Detection,
     loader::{self, Sizes},
     netns,
@@ -49,8 +49,11 @@ impl Settings {
 
 impl Run {
     pub(super) fn execute(self) -> Result<Verdict> {
+        let config = self.settings.resolve()?.config;
+        config.check()?;
+        config.check_host(&HostPorts::read().context("the kernel's range of local ports")?)?;
         let Config { agent, source, allocation, traffic, flows, maps, logs, observability } =
-            self.settings.resolve()?.config;
+            config;
         let ranges = Ranges {
             ipv4: Some(allocation.cluster_cidr_v4),
             ipv6: Some(allocation.cluster_cidr_v6),
@@ -67,13 +70,13 @@ impl Run {
                 masquerade_ports: flows.masquerade_ports.0,
                 hash_seed: random(),
                 node_netns: netns::cookie()?,
+                masquerade_all: traffic.masquerade_all,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 log_level: logs.bpf_log.number(),
             },
-            traffic: Traffic {
-                detection: Detection::default(),
-                service_cidrs: traffic.service_cidrs.map(|cidrs| cidrs.0).unwrap_or_default(),
-            },
+            node_ports: traffic.nodeport_addresses.clone(),
+            pod_interfaces: traffic.pod_interface_prefix.clone().map(|prefix| prefix.0),
+            traffic: told_apart(traffic),
             mechanism: agent.attach,
             sockets: SocketOptions { hooks: agent.socket_hooks, cgroup: agent.cgroup },
             kernel_log: logs.bpf_log,
@@ -89,6 +92,18 @@ impl Run {
         runtime.block_on(agent::run(pins, options))?;
         Ok(Verdict::Success)
     }
+}
+
+/// What the engine is to know of the section.
+fn told_apart(traffic: config::Traffic) -> Traffic {
+    let ranges = |cidrs: Option<Cidrs>| cidrs.map(|cidrs| cidrs.0).unwrap_or_default();
+    let detection = match traffic.detect_local {
+        DetectLocal::ClusterCidr => Detection::Cluster(ranges(traffic.cluster_cidr)),
+        DetectLocal::NodeCidr => Detection::Node,
+        DetectLocal::Interface => Detection::Interface,
+        DetectLocal::Off => Detection::Off,
+    };
+    Traffic { detection, service_cidrs: ranges(traffic.service_cidrs) }
 }
 
 /// What to follow; a Pod follows its own cluster unless it is told otherwise.

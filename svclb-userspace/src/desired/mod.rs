@@ -5,6 +5,7 @@ pub mod asked;
 pub mod choice;
 pub mod frontends;
 pub mod inside;
+pub mod node_ports;
 pub mod sources;
 pub mod verdict;
 
@@ -22,6 +23,7 @@ pub use asked::{Asked, Destination, asked};
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
 pub use inside::Detection;
+pub use node_ports::NodePortAddresses;
 pub use verdict::{Client, Place, Verdict, verdict};
 
 use crate::{

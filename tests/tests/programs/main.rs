@@ -4,6 +4,7 @@ mod addresses;
 mod collisions;
 mod ends;
 mod hostile;
+mod inside;
 mod nat;
 
 use std::net::SocketAddr;
