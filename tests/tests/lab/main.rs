@@ -8,8 +8,10 @@ mod bare;
 mod client;
 mod host;
 mod host_modes;
+mod inside;
 mod life;
 mod load;
+mod node_ports;
 mod objects;
 mod observed;
 mod odd;
@@ -35,6 +37,8 @@ const SCENARIOS: &[&[Scenario]] = &[
     reach::SCENARIOS,
     host::SCENARIOS,
     host_modes::SCENARIOS,
+    inside::SCENARIOS,
+    node_ports::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,
