@@ -19,7 +19,7 @@ use std::{
 use ipnet::IpNet;
 use svclb_common::frontend::{backend_flags, frontend_flags};
 
-pub use asked::{Asked, Destination, asked};
+pub use asked::{Asked, Destination, asked, asked_where};
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
 pub use inside::Detection;
