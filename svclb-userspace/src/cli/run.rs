@@ -11,7 +11,9 @@ use clap::Args;
 use svclb::{
     agent::{self, From},
     attach::{SocketHooks, SocketOptions},
-    config::{self, Cidrs, Config, DetectLocal, Flows, HostPorts, Layer, Maps, Resolved},
+    config::{
+        self, Allocation, Cidrs, Config, DetectLocal, Flows, HostPorts, Layer, Maps, Resolved,
+    },
     desired::Detection,
     loader::{self, Sizes},
     netns,
@@ -54,12 +56,7 @@ impl Run {
         config.check_host(&HostPorts::read().context("the kernel's range of local ports")?)?;
         let Config { agent, source, allocation, traffic, flows, maps, logs, observability } =
             config;
-        let ranges = Ranges {
-            ipv4: Some(allocation.cluster_cidr_v4),
-            ipv6: Some(allocation.cluster_cidr_v6),
-            node_ports: allocation.node_ports.0,
-        };
-        let source = follow(source, ranges, env::var_os("KUBERNETES_SERVICE_HOST").is_some())?;
+        let source = source_of(source, allocation)?;
         telemetry::init(logs.log_format, &logs.log_level)?;
         let options = agent::Options {
             node_name: agent.node_name.map_or_else(host_name, Ok)?,
@@ -95,7 +92,7 @@ impl Run {
 }
 
 /// What the engine is to know of the section.
-fn told_apart(traffic: config::Traffic) -> Traffic {
+pub(super) fn told_apart(traffic: config::Traffic) -> Traffic {
     let ranges = |cidrs: Option<Cidrs>| cidrs.map(|cidrs| cidrs.0).unwrap_or_default();
     let detection = match traffic.detect_local {
         DetectLocal::ClusterCidr => Detection::Cluster(ranges(traffic.cluster_cidr)),
@@ -104,6 +101,16 @@ fn told_apart(traffic: config::Traffic) -> Traffic {
         DetectLocal::Off => Detection::Off,
     };
     Traffic { detection, service_cidrs: ranges(traffic.service_cidrs) }
+}
+
+/// What to follow.
+pub(super) fn source_of(source: config::Source, allocation: Allocation) -> Result<From, Usage> {
+    let ranges = Ranges {
+        ipv4: Some(allocation.cluster_cidr_v4),
+        ipv6: Some(allocation.cluster_cidr_v6),
+        node_ports: allocation.node_ports.0,
+    };
+    follow(source, ranges, env::var_os("KUBERNETES_SERVICE_HOST").is_some())
 }
 
 /// What to follow; a Pod follows its own cluster unless it is told otherwise.
@@ -147,7 +154,7 @@ fn timeouts(flows: &Flows) -> Timeouts {
     }
 }
 
-fn host_name() -> Result<String> {
+pub(super) fn host_name() -> Result<String> {
     let name = nix::unistd::gethostname().context("host name")?;
     name.into_string().ok().context("host name is not UTF-8")
 }

@@ -6,6 +6,7 @@
 
 mod client;
 mod print;
+mod target;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +18,7 @@ use serde::Serialize;
 use svclb_common::frontend::node_flags;
 
 pub use client::{Client, Is};
+pub use target::Target;
 
 use crate::{
     desired::{
