@@ -3,9 +3,11 @@
 mod addresses;
 mod collisions;
 mod ends;
+mod explained;
 mod hostile;
 mod inside;
 mod nat;
+mod objects;
 
 use std::net::SocketAddr;
 
