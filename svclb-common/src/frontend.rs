@@ -199,6 +199,20 @@ pub struct Backend<A> {
 
 const _: () = assert!(size_of::<Backend<V4>>() == 16 && size_of::<Backend<V6>>() == 28);
 
+/// Bits of a value of `node_addrs4`/`node_addrs6`, whose keys are addresses.
+pub mod node_flags {
+    /// It is the node's.
+    pub const OWN: u32 = 0x01;
+    /// NodePorts answer there. At the loopback address, that is for the node's own processes.
+    pub const NODE_PORTS: u32 = 0x02;
+}
+
+/// Bits of [`Device::flags`].
+pub mod device_flags {
+    /// What comes from it was sent by a pod.
+    pub const POD: u32 = 0x01;
+}
+
 /// A network device of the node. Value of `devices`, by interface index.
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -209,7 +223,9 @@ pub struct Device {
     pub masq4: V4,
     /// The same for IPv6.
     pub masq6: V6,
+    /// Bits of [`device_flags`].
+    pub flags: u32,
 }
 
-const _: () = assert!(size_of::<Device>() == 24);
+const _: () = assert!(size_of::<Device>() == 28);
 plain_data!(Frontend, Service, Slot, Backend<V4>, Backend<V6>, Device);

@@ -35,6 +35,10 @@ static ALL_SOCKETS: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static ECHO: Global<u8> = Global::new(echo::CLUSTER_IPS);
 
+/// Whether every client of a ClusterIP is masqueraded (1), or only those from outside (0).
+#[unsafe(no_mangle)]
+static MASQUERADE_ALL: Global<u8> = Global::new(0);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -75,4 +79,10 @@ pub fn all_sockets() -> bool {
 #[inline(always)]
 pub fn echo() -> u8 {
     ECHO.load()
+}
+
+/// Whether every client of a ClusterIP is masqueraded.
+#[inline(always)]
+pub fn masquerade_all() -> bool {
+    MASQUERADE_ALL.load() != 0
 }

@@ -38,7 +38,7 @@ pub fn target<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<&'static Target<
     find(skb, packet)?;
     let Frontend { service, flags } = desk::frontend::<A>();
     if service != NONE.service {
-        balance(&packet.tuple, service, flags)?;
+        balance(&packet.tuple, service, flags, skb.ifindex())?;
     }
     desk::target().ok_or(Stop::NotOurs)
 }
@@ -93,7 +93,8 @@ pub fn still_serves<A: Tables>(known: &Known<A>) -> bool {
 #[inline(always)]
 fn frontend<A: Tables>(tuple: &Tuple<A>, opens: bool) -> Frontend {
     service::frontend(&tuple.dst, tuple.dport, tuple.protocol, || {
-        A::is_node_address(&tuple.dst) && !is_answer(tuple, opens)
+        // What a device brings for loopback is not from this node.
+        A::has_node_ports(&tuple.dst) && !tuple.dst.is_loopback() && !is_answer(tuple, opens)
     })
 }
 
@@ -180,24 +181,22 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
     }
 }
 
-/// Chooses the endpoint for a client of a frontend, and puts it on the desk.
+/// Chooses the endpoint for a client of a frontend, whose packet came from a device, and puts it on
+/// the desk.
 #[inline(never)]
-fn balance<A: Tables>(tuple: &Tuple<A>, service: u32, flags: u32) -> Step<()> {
+fn balance<A: Tables>(tuple: &Tuple<A>, service: u32, flags: u32, ifindex: u32) -> Step<()> {
     let frontend = Frontend { service, flags };
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
     }
-    let set = service::set_for(frontend, || service::is_pod(&tuple.src));
+    let set = service::set_for(frontend, || service::is_inside(&tuple.src, ifindex));
     let hash = hash::flow(config::hash_seed(), tuple);
     let backend_id = service::choose::<A>(frontend.service, set, hash, &tuple.src);
     let backend = if backend_id == 0 { None } else { A::backend(backend_id) };
     let backend = backend.ok_or_else(|| service::why_none(frontend.service, set))?;
-    // The answer must come back through this node: a hairpin's would not leave the pod, and a
-    // remote endpoint would answer an outside client directly. (Under the policy `Local`, only pods
-    // of this node are given a remote one, and answers to them come here.)
-    let remote = backend.flags & backend_flags::LOCAL == 0;
-    let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
-    let masquerade = backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
+    // A hairpin's answer would not leave the pod.
+    let masquerade =
+        backend.address == tuple.src || hides_client(&tuple.src, frontend, ifindex, backend.flags);
     let local_set = if set == Set::LOCAL { flow_flags::LOCAL_SET } else { 0 };
     desk::put_target(Target {
         backend: backend.address,
@@ -207,6 +206,22 @@ fn balance<A: Tables>(tuple: &Tuple<A>, service: u32, flags: u32) -> Step<()> {
         backend_id,
     });
     Ok(())
+}
+
+/// Whether the endpoint is to see the node in place of the client, that its answer comes back
+/// through here.
+///
+/// To an external frontend it is if the endpoint is remote and would answer an outside client
+/// directly. (Under the policy `Local`, only clients inside are given a remote one, and answers to
+/// them come here.) To a ClusterIP, it is if the client is outside: nothing else says that answers
+/// to it come this way.
+#[inline(always)]
+fn hides_client<A: Tables>(client: &A, frontend: Frontend, ifindex: u32, endpoint: u8) -> bool {
+    if frontend.flags & frontend_flags::EXTERNAL != 0 {
+        let held = frontend.flags & frontend_flags::LOCAL != 0;
+        return !held && endpoint & backend_flags::LOCAL == 0;
+    }
+    config::masquerade_all() || service::is_outside(client, ifindex)
 }
 
 /// A direct connection whose tuple a service's flow holds: the same endpoint, another port.

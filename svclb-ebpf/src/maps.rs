@@ -13,6 +13,7 @@ use svclb_common::{
     flow::Flow,
     frontend::{
         Affinity, AffinityKey, Backend, Device, Frontend, FrontendKey, Service, Slot, Source,
+        device_flags, node_flags,
     },
     layout::size,
     limit::Limit,
@@ -53,7 +54,7 @@ static BACKENDS6: Array<Backend<V6>, { size::BACKENDS as usize }> = Array::new()
 /// Who owns a service id. The programs never read it: it is for people and commands.
 #[btf_map(name = "names")]
 static NAMES: HashMap<u32, Owner, { size::SERVICES as usize }, ON_DEMAND> = HashMap::new();
-/// The node's addresses, where NodePorts answer.
+/// The node's addresses, with bits of [`node_flags`].
 #[btf_map(name = "node_addrs4")]
 static NODE_ADDRS4: HashMap<V4, u32, { size::NODE_ADDRESSES as usize }, ON_DEMAND> = HashMap::new();
 /// The same for IPv6.
@@ -62,7 +63,7 @@ static NODE_ADDRS6: HashMap<V6, u32, { size::NODE_ADDRESSES as usize }, ON_DEMAN
 /// Devices by interface index; index 0 is the node itself.
 #[btf_map(name = "devices")]
 static DEVICES: HashMap<u32, Device, { size::DEVICES as usize }, ON_DEMAND> = HashMap::new();
-/// Ranges of clients: pods of this node, and who may ask a load balancer's address.
+/// Ranges of clients: those inside the cluster, and who may ask a load balancer's address.
 #[btf_map(name = "sources4")]
 static SOURCES4: LpmTrie<Source<V4>, u32, { size::SOURCES as usize }> = LpmTrie::new();
 /// The same for IPv6.
@@ -169,6 +170,9 @@ pub trait Tables: Address {
     fn backend(id: u32) -> Option<&'static Backend<Self>>;
     /// Whether this is an address of the node.
     fn is_node_address(address: &Self) -> bool;
+    /// Whether NodePorts answer at this address of the node, or, if it is the loopback address, to
+    /// the node's own processes.
+    fn has_node_ports(address: &Self) -> bool;
     /// Whether the client is in one of the ranges of [`Source::service`].
     fn is_source(source: Source<Self>) -> bool;
     /// Whether the address is in a range that ClusterIPs are given out from.
@@ -237,6 +241,13 @@ macro_rules! tables {
             #[inline(always)]
             fn is_node_address(address: &Self) -> bool {
                 $node_addrs.get_ptr(address).is_some()
+            }
+
+            #[inline(always)]
+            fn has_node_ports(address: &Self) -> bool {
+                // SAFETY: as for tuples.
+                let flags = unsafe { $node_addrs.get(address).copied() };
+                flags.is_some_and(|flags| flags & node_flags::NODE_PORTS != 0)
             }
 
             #[inline(always)]
@@ -371,6 +382,14 @@ pub fn slot(place: u32) -> Option<&'static Slot> {
 pub fn device(ifindex: u32) -> Option<Device> {
     // SAFETY: as for tuples.
     unsafe { DEVICES.get(ifindex).copied() }
+}
+
+/// Whether what comes from a device was sent by a pod.
+#[inline(always)]
+pub fn is_pod_device(ifindex: u32) -> bool {
+    // SAFETY: as for tuples.
+    let flags = unsafe { DEVICES.get(ifindex).map_or(0, |device| device.flags) };
+    flags & device_flags::POD != 0
 }
 
 /// This CPU's place in the flow records of a family.

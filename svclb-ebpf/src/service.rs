@@ -93,8 +93,8 @@ impl Set {
     }
 }
 
-/// The set that serves a client of the frontend. One inside, a pod of this node or the node itself,
-/// is not held to what external frontends say.
+/// The set that serves a client of the frontend. One inside is not held to what external frontends
+/// say.
 #[inline(always)]
 pub fn set_for(frontend: Frontend, is_inside: impl FnOnce() -> bool) -> Set {
     if frontend.flags & frontend_flags::LOCAL == 0 {
@@ -112,16 +112,25 @@ pub fn admits<A: Tables>(frontend: Frontend, client: &A) -> bool {
     frontend.flags & frontend_flags::GUARDED == 0 || is_source(frontend.service, client)
 }
 
-/// Whether the client is a pod of this node.
-#[inline(always)]
-pub fn is_pod<A: Tables>(client: &A) -> bool {
-    is_source(Source::<A>::PODS, client)
-}
-
 /// A function of its own, for its key's place on the stack.
 #[inline(never)]
 fn is_source<A: Tables>(service: u32, client: &A) -> bool {
     A::is_source(Source { service, address: *client })
+}
+
+/// Whether the client, whose packet came from a device, is inside the cluster: a pod by its address
+/// or its device, or the node itself.
+#[inline(always)]
+pub fn is_inside<A: Tables>(client: &A, ifindex: u32) -> bool {
+    is_source(Source::<A>::PODS, client)
+        || maps::is_pod_device(ifindex)
+        || A::is_node_address(client)
+}
+
+/// Whether the client is known to be outside: not to know it is not the same.
+#[inline(always)]
+pub fn is_outside<A: Tables>(client: &A, ifindex: u32) -> bool {
+    is_source(Source::<A>::DETECTED, client) && !is_inside(client, ifindex)
 }
 
 /// The id of the backend that serves the client: the one that it stays with, if the service has

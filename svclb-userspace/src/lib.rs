@@ -5,6 +5,7 @@ pub mod attach;
 pub mod config;
 pub mod desired;
 pub mod events;
+pub mod explain;
 pub mod flow_table;
 pub mod health;
 mod http;

@@ -107,6 +107,8 @@ pub struct Options {
     pub all_sockets: bool,
     /// To whose ping they answer: a value of [`svclb_common::echo`].
     pub echo: u8,
+    /// Whether every client of a ClusterIP is masqueraded, not only those from outside.
+    pub masquerade_all: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -121,6 +123,7 @@ impl Default for Options {
             node_netns: 0,
             all_sockets: false,
             echo: svclb_common::echo::CLUSTER_IPS,
+            masquerade_all: false,
             log_level: 0,
         }
     }
@@ -150,6 +153,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     let masquerade_count = u16::try_from(options.masquerade_ports.len())
         .context("there are more masquerade ports than a 16-bit number can count")?;
     let all_sockets = u8::from(options.all_sockets);
+    let masquerade_all = u8::from(options.masquerade_all);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -161,6 +165,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("NODE_NETNS", &options.node_netns, true)
         .override_global("ALL_SOCKETS", &all_sockets, true)
         .override_global("ECHO", &options.echo, true)
+        .override_global("MASQUERADE_ALL", &masquerade_all, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -87,3 +87,55 @@ fn a_configuration_that_is_printed_is_valid_and_a_bad_one_is_named() {
     assert_eq!(message, format!("svclb: {path}: maps.maxFlows: 1000 is not a power of two\n"));
     assert_eq!(run(&["run", "--config", path]), (Some(1), message));
 }
+
+#[test]
+fn bad_values_are_refused_with_the_reason_and_the_field() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("svclb.yaml");
+    let path = file.to_str().expect("UTF-8");
+    for (flag, value, section, field, reason) in [
+        ("--nodeport-addresses", "none", "traffic", "nodeportAddresses", "neither all"),
+        ("--service-cidrs", "10.96.0.0", "traffic", "serviceCidrs", "no range"),
+        ("--cluster-cidr", "10.244.0.0/33", "traffic", "clusterCidr", "no range"),
+        ("--cluster-cidr", "10.244.0.0/16", "traffic", "clusterCidr", "detectLocal cluster-cidr"),
+        ("--pod-interface-prefix", "a/b", "traffic", "podInterfacePrefix", "no device's name"),
+        ("--detect-local", "interface", "traffic", "podInterfacePrefix", "missing"),
+        ("--masquerade-ports", "30000-40000", "flows", "masqueradePorts", "30000-32767"),
+    ] {
+        let option = flag.trim_start_matches("--");
+        let (code, message) = run(&["run", "--manifests", "/m", flag, value]);
+        assert_eq!(code, Some(2), "{flag} {value}: {message}");
+        assert!(message.contains(reason) && message.contains(option), "{flag} {value}: {message}");
+        let named = if flag == "--detect-local" { "detectLocal" } else { field };
+        let text = format!(
+            "apiVersion: svclb.io/v1alpha1\nkind: SvclbConfiguration\n{section}: {{{named}: \"{value}\"}}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let (code, message) = run(&["config", "check", path]);
+        assert_ne!(code, Some(0), "{field}: {value}");
+        let told = message.contains(reason) && message.contains(&format!("{section}.{field}: "));
+        assert!(told, "{field}: {value}: {message}");
+    }
+}
+
+#[test]
+fn a_question_is_answered_from_a_folder_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifests = folder.path().to_str().expect("UTF-8");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n\
+                   spec: {clusterIP: 10.96.0.10, ports: [{name: http, port: 80}]}\n";
+    std::fs::write(folder.path().join("web.yaml"), service).expect("written");
+    let explain = |more: &[&str]| {
+        let asked = ["explain", "10.244.1.1", "10.96.0.10:80", "--manifests", manifests];
+        let rest = ["--node-name", "n", "--bpffs", "/proc"];
+        svclb(&[&asked[..], &rest, more].concat()).output().expect("svclb starts")
+    };
+    let output = explain(&["-o", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["frontend"]["service"], "default/web http/TCP IPv4");
+    assert_eq!((&told["verdict"], &told["action"]), (&"no_endpoint".into(), &"reset".into()));
+    let table = String::from_utf8(explain(&[]).stdout).expect("text");
+    assert!(table.contains("no_endpoint") && table.contains("ClusterIP"), "{table}");
+    let families = run(&["explain", "fd00::1", "10.96.0.10:80", "--manifests", manifests]);
+    assert_eq!(families.0, Some(2), "{}", families.1);
+}

@@ -4,6 +4,7 @@
 mod policies;
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     ops::Range,
 };
@@ -23,7 +24,9 @@ use svclb::{
 use svclb_common::{
     address::{Address as _, V4, V6},
     filter::Interest,
-    frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
+    frontend::{
+        Device, Frontend, Service, Slot, Source, backend_flags, frontend_flags, node_flags,
+    },
     limit::Limit,
     outcome::Outcome,
 };
@@ -169,18 +172,39 @@ impl Programs {
         self.apply(Operation::AddServiceCidr(range));
     }
 
-    /// Makes `ip` an address of the node, and the one that masquerading takes.
+    /// Makes `ip` an address of the node where NodePorts answer, and the one that masquerading takes.
     pub fn node_address(&mut self, ip: IpAddr) {
-        self.maps.set_node_addresses(&[ip].into()).expect("node_addrs is writable");
-        self.apply(Operation::Watch(ip, Interest::Frontend));
-        let mut device = svclb_common::frontend::Device::default();
+        self.node_addresses(&[(ip, node_flags::OWN | node_flags::NODE_PORTS)].into());
+        let mut device = Device::default();
         match ip {
             IpAddr::V4(ip) => device.masq4 = ip.into(),
             IpAddr::V6(ip) => device.masq6 = ip.into(),
         }
+        self.device(0, device);
+    }
+
+    /// Gives the node these addresses and no others, with bits of [`node_flags`].
+    pub fn node_addresses(&mut self, addresses: &BTreeMap<IpAddr, u32>) {
+        self.maps.set_node_addresses(addresses).expect("node_addrs is writable");
+        for ip in addresses.keys() {
+            self.apply(Operation::Watch(*ip, Interest::Frontend));
+        }
+    }
+
+    /// Says what a device is.
+    pub fn device(&mut self, ifindex: u32, device: Device) {
         let mut devices: aya::maps::HashMap<_, u32, _> =
             self.pins.map("devices").expect("devices is pinned");
-        devices.insert(0, device, 0).expect("devices is writable");
+        devices.insert(ifindex, device, 0).expect("devices is writable");
+    }
+
+    /// Says that clients of this range are inside, and those of the whole family are known to be
+    /// inside or outside.
+    pub fn detect(&mut self, inside: Option<IpNet>, everybody: IpNet) {
+        let ranges = [(Source::<V4>::PODS, inside), (Source::<V4>::DETECTED, Some(everybody))];
+        for (id, range) in ranges {
+            range.into_iter().for_each(|range| self.apply(Operation::AddSource(id, range)));
+        }
     }
 
     /// Says that an endpoint no longer takes new flows.

@@ -92,14 +92,16 @@ impl<A: Tables> Asked<A> {
     fn frontend(&self, socket: &Socket) -> Frontend {
         let Self { address, port, protocol, .. } = self;
         if address.is_loopback() {
-            let found = A::frontend(&FrontendKey::node_port(*port, *protocol));
             // Another namespace's loopback is not the node's.
-            return if is_of_node(socket) { found.unwrap_or(NONE) } else { NONE };
+            if !is_of_node(socket) || !A::has_node_ports(&A::LOOPBACK) {
+                return NONE;
+            }
+            return A::frontend(&FrontendKey::node_port(*port, *protocol)).unwrap_or(NONE);
         }
         if !maps::concern(address).frontend {
             return NONE;
         }
-        service::frontend(address, *port, *protocol, || A::is_node_address(address))
+        service::frontend(address, *port, *protocol, || A::has_node_ports(address))
     }
 
     /// The backend that this socket's datagrams to the frontend go to, if it still serves.

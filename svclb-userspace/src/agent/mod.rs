@@ -23,6 +23,7 @@ use tracing::{info, warn};
 use crate::{
     attach::{self, Mechanism, Monitor, SocketOptions, Worker},
     config::Observability,
+    desired::NodePortAddresses,
     events,
     loader::{self, Loaded},
     pins::Pins,
@@ -54,6 +55,10 @@ pub struct Options {
     pub load: loader::Options,
     /// What the operator says about clients and addresses.
     pub traffic: Traffic,
+    /// At which addresses NodePorts answer.
+    pub node_ports: NodePortAddresses,
+    /// How the names of devices for pods begin; `None` if that says nothing.
+    pub pod_interfaces: Option<String>,
     /// How to attach; the best that the kernel has if `None`.
     pub mechanism: Option<Mechanism>,
     /// How to serve the node's own processes.
@@ -100,7 +105,7 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     attach::serve_sockets(&mut loaded, &pins, &options.sockets)?;
     let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
     let worker = Worker::start(&mut loaded, &pins, mechanism, observers.metrics.clone())?;
-    let monitor = Monitor::start(&worker).await?;
+    let monitor = Monitor::start(&worker, options.pod_interfaces.clone()).await?;
     let main_loop = main_loop(&pins, loaded, options, observers, ready, &monitor).await?;
     let result = until_stopped(main_loop, monitor, &mut stop).await;
     worker.join();
@@ -123,7 +128,7 @@ async fn main_loop(
         grace: programmer::GRACE,
         traffic: options.traffic.clone(),
     };
-    let mut programmer = Programmer::adopt(pins, engine, progress)?;
+    let mut programmer = Programmer::adopt(pins, engine, options.node_ports.clone(), progress)?;
     let source = follow(&options, programmer.kernel(), &observers).await?;
     programmer.set_reporter(source.reporter());
     let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);

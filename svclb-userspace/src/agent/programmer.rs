@@ -1,7 +1,7 @@
 //! Drives the engine: takes changes in, writes again what failed, frees what is no longer needed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{backoff::Backoff, housekeeper::Scan};
 use crate::{
+    desired::NodePortAddresses,
     metrics::Progress,
     pins::Pins,
     plan::{LiveFlows, kernel::KernelState},
@@ -37,6 +38,9 @@ pub(super) struct Programmer {
     progress: Progress,
     reporter: Option<Reporter>,
     addresses: BTreeSet<IpAddr>,
+    node_ports: NodePortAddresses,
+    /// What `node_addrs4` and `node_addrs6` should hold.
+    address_table: BTreeMap<IpAddr, u32>,
     addresses_written: bool,
     listed: bool,
     unwatched_forgotten: bool,
@@ -46,7 +50,12 @@ pub(super) struct Programmer {
 
 impl Programmer {
     /// Takes over what is pinned.
-    pub(super) fn adopt(pins: &Pins, options: state::Options, progress: Progress) -> Result<Self> {
+    pub(super) fn adopt(
+        pins: &Pins,
+        options: state::Options,
+        node_ports: NodePortAddresses,
+        progress: Progress,
+    ) -> Result<Self> {
         let started = Instant::now();
         let maps = KernelMaps::open(pins)?;
         let kernel = maps.read()?;
@@ -62,7 +71,10 @@ impl Programmer {
             progress,
             reporter: None,
             addresses: BTreeSet::new(),
-            addresses_written: true,
+            node_ports,
+            address_table: BTreeMap::new(),
+            // What an earlier agent has left is compared with the first table.
+            addresses_written: false,
             listed: false,
             unwatched_forgotten: false,
             retry: Backoff::new(RETRY.0, RETRY.1),
@@ -87,7 +99,11 @@ impl Programmer {
         self.listed |= first;
         let started = Instant::now();
         self.progress.noticed(&batch.changes, self.engine.snapshot(), noticed);
+        let concerns_node = batch.changes.iter().any(|change| matches!(change, Change::Node(..)));
         let outcome = self.engine.apply(batch.changes, started);
+        if concerns_node {
+            self.follow_address_table();
+        }
         self.progress.written(started.elapsed(), self.is_settled());
         self.conclude(&outcome, if first { "adopted" } else { "services updated" }, noticed);
         self.listed
@@ -97,8 +113,7 @@ impl Programmer {
     pub(super) fn set_addresses(&mut self, addresses: BTreeSet<IpAddr>) {
         let now = Instant::now();
         self.addresses = addresses;
-        self.addresses_written = false;
-        self.write_addresses();
+        self.follow_address_table();
         let outcome = self.engine.set_node_addresses(self.addresses.iter().copied().collect(), now);
         self.conclude(&outcome, "addresses of the node updated", now);
     }
@@ -140,11 +155,22 @@ impl Programmer {
         self.engine.is_settled() && self.addresses_written
     }
 
+    /// Follows the node's addresses and what its object says of them.
+    fn follow_address_table(&mut self) {
+        let object = self.engine.snapshot().node(&self.engine.node().name);
+        let table = self.node_ports.table(&self.addresses, object);
+        if table != self.address_table {
+            self.address_table = table;
+            self.addresses_written = false;
+        }
+        self.write_addresses();
+    }
+
     fn write_addresses(&mut self) {
         if self.addresses_written {
             return;
         }
-        match self.engine.writer().set_node_addresses(&self.addresses) {
+        match self.engine.writer().set_node_addresses(&self.address_table) {
             Ok(()) => self.addresses_written = true,
             Err(error) => warn!(error = chain(&error), "addresses of the node not written"),
         }

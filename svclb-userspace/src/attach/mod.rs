@@ -20,6 +20,7 @@ mod hooks;
 mod monitor;
 mod netlink;
 mod network;
+mod own;
 mod tcx;
 mod worker;
 
@@ -28,4 +29,5 @@ pub use cgroup_root::{NoCgroup, cgroup_root, is_machines};
 pub use hooks::{Mechanism, detach_all};
 pub use monitor::Monitor;
 pub use netlink::is_supported;
+pub use own::own_addresses;
 pub use worker::Worker;

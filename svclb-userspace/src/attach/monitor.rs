@@ -52,6 +52,8 @@ pub struct Monitor {
     handle: Handle,
     messages: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
     network: Network,
+    /// How the names of devices for pods begin; `None` if that says nothing.
+    pods: Option<String>,
     /// What the worker has been told.
     devices: BTreeMap<u32, Device>,
     targets: BTreeMap<u32, Target>,
@@ -60,13 +62,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Subscribes, reads everything once, and gives the worker its first commands. To be called
-    /// within a tokio runtime.
+    /// Subscribes, reads everything once, and gives the worker its first commands. Devices for pods
+    /// are those whose names begin with `pods`. To be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// Fails if rtnetlink cannot be opened or read.
-    pub async fn start(worker: &Worker) -> Result<Self> {
+    pub async fn start(worker: &Worker, pods: Option<String>) -> Result<Self> {
         let (mut connection, handle, messages) =
             new_multicast_connection(GROUPS).context("open rtnetlink")?;
         if let Err(error) = connection.socket_mut().socket_ref().set_rx_buf_sz(RECEIVE_BUFFER) {
@@ -77,6 +79,7 @@ impl Monitor {
             handle,
             messages: messages.map(|(message, _)| message).boxed(),
             network: Network::default(),
+            pods,
             devices: BTreeMap::new(),
             targets: BTreeMap::new(),
             commands: worker.commands(),
@@ -168,7 +171,7 @@ impl Monitor {
 
     /// Tells the worker what has changed about one device.
     fn settle(&mut self, index: u32, announced: Option<Instant>) {
-        let device = self.network.device(index);
+        let device = self.network.device(index, self.pods.as_deref());
         if replace(&mut self.devices, index, device) {
             self.send(Command::Device(index, device));
         }

@@ -7,7 +7,7 @@ use std::{
 
 use svclb_common::{
     address::{Address as _, V4, V6},
-    frontend::Device,
+    frontend::{Device, device_flags},
 };
 
 use crate::plan::operation::Family;
@@ -150,14 +150,17 @@ impl Network {
     }
 
     /// The value of `devices` for an interface index or [`NODE`]; `None` if there is no such device.
-    pub(super) fn device(&self, index: u32) -> Option<Device> {
+    /// Devices for pods are those whose names begin with `pods`.
+    pub(super) fn device(&self, index: u32, pods: Option<&str>) -> Option<Device> {
         if index == NODE {
             let masquerade = |family| self.node_source(family);
-            return Some(device(0, masquerade(Family::V4), masquerade(Family::V6)));
+            return Some(device(0, 0, masquerade(Family::V4), masquerade(Family::V6)));
         }
         let link = self.links.get(&index)?;
         let masquerade = |family| self.source_of(index, family);
-        Some(device(link.bridge, masquerade(Family::V4), masquerade(Family::V6)))
+        let is_pods = pods.is_some_and(|prefix| link.name.starts_with(prefix));
+        let flags = if is_pods { device_flags::POD } else { 0 };
+        Some(device(link.bridge, flags, masquerade(Family::V4), masquerade(Family::V6)))
     }
 
     /// All addresses at which the node is reached from elsewhere: neither loopback nor link-local.
@@ -190,11 +193,12 @@ pub(super) fn is_node_address(ip: IpAddr) -> bool {
     }
 }
 
-fn device(bridge: u32, v4: Option<IpAddr>, v6: Option<IpAddr>) -> Device {
+fn device(bridge: u32, flags: u32, v4: Option<IpAddr>, v6: Option<IpAddr>) -> Device {
     Device {
         bridge,
         masq4: v4.and_then(V4::from_ip).unwrap_or_default(),
         masq6: v6.and_then(V6::from_ip).unwrap_or_default(),
+        flags,
     }
 }
 
@@ -221,7 +225,7 @@ mod tests {
     }
 
     fn masq4(network: &Network, index: u32) -> String {
-        network.device(index).expect("device").masq4.to_ip().to_string()
+        network.device(index, None).expect("device").masq4.to_ip().to_string()
     }
 
     #[test]
@@ -234,6 +238,20 @@ mod tests {
         ]);
         let kinds: Vec<_> = (1..=5).map(|i| network.target(i).map(|t| t.ethernet)).collect();
         assert_eq!(kinds, [None, Some(true), Some(false), None, None]);
+    }
+
+    #[test]
+    fn a_device_for_pods_is_known_by_its_name() {
+        let mut network = network([link(2, Layer::Ethernet), link(13, Layer::Ip)]);
+        let flags =
+            |network: &Network, index, pods| network.device(index, pods).expect("device").flags;
+        assert_eq!(flags(&network, 13, Some("dev1")), device_flags::POD);
+        assert_eq!(flags(&network, 2, Some("dev1")), 0);
+        assert_eq!(flags(&network, 13, None), 0);
+        assert_eq!(flags(&network, NODE, Some("")), 0, "the node is no pod");
+        let (index, name) = (13, "eth0".to_owned());
+        network.apply(Event::Link(Link { index, name, layer: Layer::Ip, bridge: 0 }));
+        assert_eq!(flags(&network, 13, Some("dev1")), 0, "it has another name now");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use svclb::config::{Layer, Resolved};
 
 use super::{Verdict, run::Settings};
 
@@ -23,7 +24,7 @@ impl Config {
         let text = match self {
             Self::Print(settings) => settings.resolve()?.to_yaml().context("print")?,
             Self::Check { file } => {
-                svclb::config::read(&file)?;
+                Resolved::new(Some(&file), Layer::default())?.config.check()?;
                 format!("{}: valid\n", file.display())
             }
         };

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod config;
+mod explain;
 mod get;
 mod mount_bpffs;
 mod output;
@@ -13,7 +14,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Error, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use svclb::pins::{DEFAULT_BPFFS, Pins};
+use svclb::{
+    config::Conflict,
+    pins::{DEFAULT_BPFFS, Pins},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -36,6 +40,8 @@ enum Command {
     Run(Box<run::Run>),
     /// Show what the kernel holds; works without the agent.
     Get(get::Get),
+    /// Tell who answers a client, and why, from the objects; needs no agent.
+    Explain(Box<explain::Explain>),
     /// Tell whether this node is fit for svclb.
     Check(check::Check),
     /// Take svclb out of the kernel: its programs and everything pinned.
@@ -97,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Get(get) => get.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Check(check) => check.execute(),
         Command::Unload(unload) => unload.execute(),
         Command::MountBpffs(mount_bpffs) => mount_bpffs.execute(),
@@ -119,7 +126,10 @@ fn command() -> clap::Command {
     let show =
         |command| svclb::config::show_defaults(command).expect("defaults are texts and numbers");
     let print = |command: clap::Command| command.mut_subcommand("print", show);
-    Cli::command().mut_subcommand("run", show).mut_subcommand("config", print)
+    Cli::command()
+        .mut_subcommand("run", show)
+        .mut_subcommand("explain", show)
+        .mut_subcommand("config", print)
 }
 
 fn parse() -> Result<Cli, clap::Error> {
@@ -130,7 +140,7 @@ fn parse() -> Result<Cli, clap::Error> {
 fn code(error: &Error) -> u8 {
     if error.is::<NotLoaded>() {
         3
-    } else if error.is::<Usage>() {
+    } else if error.is::<Usage>() || error.is::<Conflict>() {
         2
     } else {
         1

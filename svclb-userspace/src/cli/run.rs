@@ -11,7 +11,9 @@ use clap::Args;
 use svclb::{
     agent::{self, From},
     attach::{SocketHooks, SocketOptions},
-    config::{self, Config, Flows, Layer, Maps, Resolved},
+    config::{
+        self, Allocation, Cidrs, Config, DetectLocal, Flows, HostPorts, Layer, Maps, Resolved,
+    },
     desired::Detection,
     loader::{self, Sizes},
     netns,
@@ -49,14 +51,12 @@ impl Settings {
 
 impl Run {
     pub(super) fn execute(self) -> Result<Verdict> {
+        let config = self.settings.resolve()?.config;
+        config.check()?;
+        config.check_host(&HostPorts::read().context("the kernel's range of local ports")?)?;
         let Config { agent, source, allocation, traffic, flows, maps, logs, observability } =
-            self.settings.resolve()?.config;
-        let ranges = Ranges {
-            ipv4: Some(allocation.cluster_cidr_v4),
-            ipv6: Some(allocation.cluster_cidr_v6),
-            node_ports: allocation.node_ports.0,
-        };
-        let source = follow(source, ranges, env::var_os("KUBERNETES_SERVICE_HOST").is_some())?;
+            config;
+        let source = source_of(source, allocation)?;
         telemetry::init(logs.log_format, &logs.log_level)?;
         let options = agent::Options {
             node_name: agent.node_name.map_or_else(host_name, Ok)?,
@@ -67,14 +67,14 @@ impl Run {
                 masquerade_ports: flows.masquerade_ports.0,
                 hash_seed: random(),
                 node_netns: netns::cookie()?,
+                masquerade_all: traffic.masquerade_all,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),
             },
-            traffic: Traffic {
-                detection: Detection::default(),
-                service_cidrs: traffic.service_cidrs.map(|cidrs| cidrs.0).unwrap_or_default(),
-            },
+            node_ports: traffic.nodeport_addresses.clone(),
+            pod_interfaces: traffic.pod_interface_prefix.clone().map(|prefix| prefix.0),
+            traffic: told_apart(traffic),
             mechanism: agent.attach,
             sockets: SocketOptions { hooks: agent.socket_hooks, cgroup: agent.cgroup },
             kernel_log: logs.bpf_log,
@@ -90,6 +90,28 @@ impl Run {
         runtime.block_on(agent::run(pins, options))?;
         Ok(Verdict::Success)
     }
+}
+
+/// What the engine is to know of the section.
+pub(super) fn told_apart(traffic: config::Traffic) -> Traffic {
+    let ranges = |cidrs: Option<Cidrs>| cidrs.map(|cidrs| cidrs.0).unwrap_or_default();
+    let detection = match traffic.detect_local {
+        DetectLocal::ClusterCidr => Detection::Cluster(ranges(traffic.cluster_cidr)),
+        DetectLocal::NodeCidr => Detection::Node,
+        DetectLocal::Interface => Detection::Interface,
+        DetectLocal::Off => Detection::Off,
+    };
+    Traffic { detection, service_cidrs: ranges(traffic.service_cidrs) }
+}
+
+/// What to follow.
+pub(super) fn source_of(source: config::Source, allocation: Allocation) -> Result<From, Usage> {
+    let ranges = Ranges {
+        ipv4: Some(allocation.cluster_cidr_v4),
+        ipv6: Some(allocation.cluster_cidr_v6),
+        node_ports: allocation.node_ports.0,
+    };
+    follow(source, ranges, env::var_os("KUBERNETES_SERVICE_HOST").is_some())
 }
 
 /// What to follow; a Pod follows its own cluster unless it is told otherwise.
@@ -133,7 +155,7 @@ fn timeouts(flows: &Flows) -> Timeouts {
     }
 }
 
-fn host_name() -> Result<String> {
+pub(super) fn host_name() -> Result<String> {
     let name = nix::unistd::gethostname().context("host name")?;
     name.into_string().ok().context("host name is not UTF-8")
 }

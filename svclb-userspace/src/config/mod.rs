@@ -4,22 +4,24 @@
 //! default and its help. An option `some_thing` of the section `part` is the flag `--some-thing`
 //! and the field `part.someThing`.
 
-mod cidrs;
+mod conflict;
 mod file;
 mod print;
 mod section;
 mod sections;
 mod values;
+mod whose;
 
 use std::{collections::BTreeMap, path::Path};
 
 use clap::Command;
 use serde_json::Value;
 
-pub use cidrs::Cidrs;
+pub use conflict::{Conflict, HostPorts};
 pub use file::{API_VERSION, FileError, KIND, read};
 pub use sections::{Agent, Allocation, Flows, Logs, Maps, Observability, Source, Traffic};
-pub use values::{Listen, PerService, PortRange, PowerOfTwo, Servers};
+pub use values::{DetectLocal, Listen, PerService, PortRange, PowerOfTwo, Servers};
+pub use whose::{Cidrs, InterfacePrefix};
 
 use section::configuration;
 

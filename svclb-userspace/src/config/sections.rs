@@ -6,12 +6,13 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use svclb_common::{flow::Timeouts, layout::size};
 
 use super::{
-    cidrs::Cidrs,
     section::section,
-    values::{Echo, Listen, PerService, PortRange, PowerOfTwo, Servers},
+    values::{DetectLocal, Echo, Listen, PerService, PortRange, PowerOfTwo, Servers},
+    whose::{Cidrs, InterfacePrefix},
 };
 use crate::{
     attach::{Mechanism, SocketHooks},
+    desired::NodePortAddresses,
     pins::DEFAULT_BPFFS,
     source::manifests::Ranges,
     telemetry::{KernelLog, LogFormat},
@@ -73,7 +74,24 @@ section! {
 section! {
     /// Whose addresses are whose.
     Traffic, TrafficLayer, "Traffic" {
+        /// How clients inside the cluster are told from those outside: `cluster-cidr` (by
+        /// --cluster-cidr), `node-cidr` (by the podCIDRs of this Node), `interface` (by
+        /// --pod-interface-prefix), or `off`. Clients from outside are masqueraded towards a
+        /// ClusterIP.
+        [value_enum] detect_local: DetectLocal = DetectLocal::NodeCidr;
+        /// Masquerade every client of a ClusterIP.
+        [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
+        masquerade_all: bool = false;
+        /// At which addresses of this node NodePorts answer: `all` (but loopback), `localhost` (for
+        /// the node's own processes), `primary` (the first of each family in the Node object),
+        /// ranges; several with commas.
+        [value_name = "LIST"]
+        nodeport_addresses: NodePortAddresses = NodePortAddresses::default();
         unset:
+        /// Ranges of the cluster's pods; several with commas.
+        [value_name = "CIDRS"] cluster_cidr: Cidrs;
+        /// How the names of devices for pods begin.
+        [value_name = "PREFIX"] pod_interface_prefix: InterfacePrefix;
         /// Ranges that ClusterIPs are given out from, beside those of the cluster's ServiceCIDRs:
         /// for API servers that have none. Several with commas.
         [value_name = "CIDRS"] service_cidrs: Cidrs;

@@ -202,6 +202,20 @@ pub enum PerService {
     Backend,
 }
 
+/// How clients inside the cluster are told from those outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DetectLocal {
+    /// By the ranges of the cluster's pods.
+    ClusterCidr,
+    /// By the ranges of this node's pods, where the Node object names them.
+    NodeCidr,
+    /// By the device that their packets come from.
+    Interface,
+    /// Not at all.
+    Off,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

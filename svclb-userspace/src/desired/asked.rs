@@ -65,12 +65,24 @@ pub fn asked(
     node: &NodeContext,
     destination: Destination,
 ) -> Asked {
+    let is_own = |ip| node.addresses.contains(&ip);
+    asked_where(snapshot, service_cidrs, node, destination, is_own)
+}
+
+/// The same where NodePorts answer only at addresses that `has_node_ports` of.
+pub fn asked_where(
+    snapshot: &Snapshot,
+    service_cidrs: &[IpNet],
+    node: &NodeContext,
+    destination: Destination,
+    has_node_ports: impl Fn(IpAddr) -> bool,
+) -> Asked {
     let ip = destination.ip();
     let is_own = node.addresses.contains(&ip);
     if let Destination::Port(at, protocol) = destination {
         let exact = FrontendAddress::Address(at, protocol);
-        let node_port =
-            is_own.then(|| FrontendAddress::NodePort(Family::of(ip), at.port(), protocol));
+        let node_port = has_node_ports(ip)
+            .then(|| FrontendAddress::NodePort(Family::of(ip), at.port(), protocol));
         let mut addresses = [Some(exact), node_port].into_iter().flatten();
         if let Some(asked) = addresses.find_map(|address| at_frontend(snapshot, node, address)) {
             return asked;

@@ -5,6 +5,7 @@ pub mod asked;
 pub mod choice;
 pub mod frontends;
 pub mod inside;
+pub mod node_ports;
 pub mod sources;
 pub mod verdict;
 
@@ -18,10 +19,11 @@ use std::{
 use ipnet::IpNet;
 use svclb_common::frontend::{backend_flags, frontend_flags};
 
-pub use asked::{Asked, Destination, asked};
+pub use asked::{Asked, Destination, asked, asked_where};
 pub use choice::{Choice, Judged, Reason, Topology};
 pub use frontends::{DesiredFrontend, FrontendKind};
 pub use inside::Detection;
+pub use node_ports::NodePortAddresses;
 pub use verdict::{Client, Place, Verdict, verdict};
 
 use crate::{

@@ -63,6 +63,20 @@ pub enum Action {
     Pass,
 }
 
+impl Action {
+    /// The name that commands print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Reset => "reset",
+            Self::Unreachable => "port_unreachable",
+            Self::Drop => "drop",
+            Self::Reply => "echo_reply",
+            Self::Pass => "pass",
+        }
+    }
+}
+
 impl Verdict {
     /// What is done about a packet of `protocol`; `None` is any that no Service has.
     pub fn action(self, protocol: Option<Protocol>) -> Action {

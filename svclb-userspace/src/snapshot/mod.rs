@@ -93,7 +93,7 @@ pub struct Hints {
 /// A node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Node {
-    /// Addresses of its status.
+    /// Addresses of its status, the internal ones first.
     pub addresses: Vec<IpAddr>,
     /// The zone it is in, if it says so.
     pub zone: Option<Arc<str>>,

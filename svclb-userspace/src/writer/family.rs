@@ -1,6 +1,6 @@
 //! The maps that exist once for each address family.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::Result;
 use aya::{
@@ -128,15 +128,16 @@ where
         self.backends.set(id, backend, 0).map_err(|error| WriteError::new(A::BACKENDS, error))
     }
 
-    pub(super) fn node_addresses(&self) -> Result<BTreeSet<IpAddr>, WriteError> {
-        let keys = self.node_addresses.keys().map(|key| key.map(Address::to_ip));
-        keys.collect::<Result<_, _>>().map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
+    pub(super) fn node_addresses(&self) -> Result<BTreeMap<IpAddr, u32>, WriteError> {
+        let entry = |(address, flags): (A, u32)| (address.to_ip(), flags);
+        let entries = self.node_addresses.iter().map(|known| known.map(entry));
+        entries.collect::<Result<_, _>>().map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
     }
 
-    pub(super) fn add_node_address(&mut self, ip: IpAddr) -> Result<(), WriteError> {
+    pub(super) fn set_node_address(&mut self, ip: IpAddr, flags: u32) -> Result<(), WriteError> {
         let Some(address) = A::from_ip(ip) else { return Ok(()) };
-        let added = self.node_addresses.insert(address, 1, 0);
-        added.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
+        let set = self.node_addresses.insert(address, flags, 0);
+        set.map_err(|error| WriteError::new(A::NODE_ADDRESSES, error))
     }
 
     pub(super) fn remove_node_address(&mut self, ip: IpAddr) -> Result<(), WriteError> {

@@ -1,7 +1,7 @@
 //! The kernel's maps, opened from their pins.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     net::IpAddr,
 };
 
@@ -61,21 +61,25 @@ impl KernelMaps {
         })
     }
 
-    /// Makes `node_addrs4`/`node_addrs6` equal to the node's addresses.
+    /// Makes `node_addrs4`/`node_addrs6` equal to `addresses`, which have bits of
+    /// [`node_flags`](svclb_common::frontend::node_flags).
     ///
     /// # Errors
     ///
     /// Names the map that could not be written; calling again goes on from there.
-    pub fn set_node_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), WriteError> {
+    pub fn set_node_addresses(
+        &mut self,
+        addresses: &BTreeMap<IpAddr, u32>,
+    ) -> Result<(), WriteError> {
         let mut known = self.v4.node_addresses()?;
         known.extend(self.v6.node_addresses()?);
-        for ip in known.difference(addresses) {
+        for ip in known.keys().filter(|ip| !addresses.contains_key(*ip)) {
             self.v4.remove_node_address(*ip)?;
             self.v6.remove_node_address(*ip)?;
         }
-        for ip in addresses {
-            self.v4.add_node_address(*ip)?;
-            self.v6.add_node_address(*ip)?;
+        for (ip, flags) in addresses.iter().filter(|(ip, flags)| known.get(*ip) != Some(*flags)) {
+            self.v4.set_node_address(*ip, *flags)?;
+            self.v6.set_node_address(*ip, *flags)?;
         }
         Ok(())
     }

@@ -13,8 +13,10 @@ mod external;
 mod families;
 mod host;
 mod host_modes;
+mod inside;
 mod life;
 mod load;
+mod node_ports;
 mod objects;
 mod observed;
 mod odd;
@@ -44,6 +46,8 @@ const SCENARIOS: &[&[Scenario]] = &[
     refusals::SCENARIOS,
     host::SCENARIOS,
     host_modes::SCENARIOS,
+    inside::SCENARIOS,
+    node_ports::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,

@@ -5,8 +5,11 @@ mod affinity;
 mod answers;
 mod collisions;
 mod ends;
+mod explained;
 mod hostile;
+mod inside;
 mod nat;
+mod objects;
 mod policies;
 
 use std::net::SocketAddr;

@@ -9,6 +9,9 @@ use crate::{
 /// The taint of a node that the cluster's autoscaler is about to delete.
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
+/// The type of an address that is reached within the cluster.
+const INTERNAL: &str = "InternalIP";
+
 /// The label that says which zone a node is in.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -17,9 +20,11 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// # Errors
 /// The first field that is wrong.
 pub(in crate::source) fn node(object: &objects::Node) -> Result<Node, FieldError> {
-    let is_ip = |kind: &str| matches!(kind, "InternalIP" | "ExternalIP");
+    let is_ip = |kind: &str| matches!(kind, INTERNAL | "ExternalIP");
     let addresses = object.status.addresses.iter().enumerate();
-    let addresses = addresses.filter(|(_, address)| is_ip(&address.kind)).map(|(i, address)| {
+    let mut addresses: Vec<_> = addresses.filter(|(_, address)| is_ip(&address.kind)).collect();
+    addresses.sort_by_key(|(_, address)| address.kind != INTERNAL);
+    let addresses = addresses.into_iter().map(|(i, address)| {
         parse_ip(&address.address)
             .map_err(|e| FieldError::new(format!("status.addresses[{i}].address"), e))
     });
@@ -47,6 +52,20 @@ mod tests {
         assert!(!leaving(taint("node.kubernetes.io/unschedulable")));
         assert!(leaving(taint(TO_BE_DELETED)));
         assert!(leaving(json!({"metadata": {"deletionTimestamp": "2026-01-02T03:04:05Z"}})));
+    }
+
+    #[test]
+    fn internal_addresses_come_first() {
+        let address = |kind: &str, ip: &str| json!({"type": kind, "address": ip});
+        let object = json!({"status": {"addresses": [
+            address("Hostname", "node-1"),
+            address("ExternalIP", "203.0.113.1"),
+            address("InternalIP", "192.0.2.1"),
+            address("InternalIP", "2001:db8::1"),
+        ]}});
+        let node = node(&from_value(object).expect("a node")).expect("valid");
+        let addresses: Vec<_> = node.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["192.0.2.1", "2001:db8::1", "203.0.113.1"]);
     }
 
     #[test]

@@ -77,6 +77,12 @@ impl Follower {
                 }
                 End::Absent => {
                     self.watch.absent();
+                    // There is nothing of it, and that is all.
+                    let (at, listed) = (Instant::now(), Some(self.resource));
+                    if self.items.send(Item { at, batch: Batch::default(), listed }).await.is_err()
+                    {
+                        return;
+                    }
                     tokio::time::sleep(ABSENT).await;
                 }
             }

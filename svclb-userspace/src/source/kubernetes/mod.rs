@@ -75,6 +75,13 @@ impl Kubernetes {
         Ok(Self { items, awaited, reporter, _watches: watches })
     }
 
+    /// Says that [`Change::Listed`] is to mean every resource, not only those that the maps need. To
+    /// be called before the first [`Self::next`].
+    #[must_use]
+    pub fn wait_for_all(self) -> Self {
+        Self { awaited: Some(Resource::ALL.into()), ..self }
+    }
+
     /// Tells the owners of Services what is wrong with them.
     pub fn reporter(&self) -> Reporter {
         self.reporter.clone()
