@@ -15,13 +15,21 @@ fn service(policies: [TrafficPolicy; 2], node_port: u16) -> Service {
     }
 }
 
-/// Frontends as `address: kind policy`.
+/// Frontends with a port, as `address: kind policy`. Each address has one without, too.
 fn found(service: &Service, family: Family) -> Vec<String> {
     let show = |f: &DesiredFrontend| {
         assert_eq!(f.flags() & frontend_flags::EXTERNAL != 0, f.kind.is_external());
         format!("{}: {} {}", f.address, f.kind.name(), f.policy.name())
     };
-    of(service, &service.ports[0], family).iter().map(show).collect()
+    let (vips, ports): (Vec<_>, Vec<_>) =
+        of(service, &service.ports[0], family).into_iter().partition(|f| f.address.is_vip());
+    let described = |f: &DesiredFrontend| f.address.ip().map(|ip| (ip, f.kind));
+    assert_eq!(
+        vips.iter().filter_map(described).collect::<Vec<_>>(),
+        ports.iter().filter_map(described).collect::<Vec<_>>()
+    );
+    assert!(vips.iter().all(|vip| vip.policy == TrafficPolicy::Cluster));
+    ports.iter().map(show).collect()
 }
 
 #[test]
