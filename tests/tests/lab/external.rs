@@ -16,17 +16,17 @@ use crate::{
         Asker,
         Source::{Kept, Masqueraded},
     },
-    custom::{Custom, Fields, vip},
+    custom::{Custom, Fields, scenario, vip},
     host::asks_any,
     scenario::Scenario,
     world::World,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario::per_family("external_ips_are_served", external_ips),
-    Scenario::per_family("load_balancer_ips_are_served", load_balancer_ips),
-    Scenario::per_family("load_balancers_that_are_proxies_are_left_alone", proxies),
-    Scenario::per_family("one_address_and_port_by_tcp_and_udp_are_two_frontends", two_frontends),
+    scenario("external_ips_are_served", external_ips),
+    scenario("load_balancer_ips_are_served", load_balancer_ips),
+    scenario("load_balancers_that_are_proxies_are_left_alone", proxies),
+    scenario("one_address_and_port_by_tcp_and_udp_are_two_frontends", two_frontends),
 ];
 
 const NEAR: Custom = Custom::new("external-near", 1);
