@@ -160,11 +160,7 @@ fn note_direct<A: Tables>(tuple: &Tuple<A>) {
 }
 
 #[inline(always)]
-fn balanced<A: Tables>(
-    tuple: &Tuple<A>,
-    frontend: Frontend,
-    ifindex: u32,
-) -> Step<Target<A>> {
+fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend, ifindex: u32) -> Step<Target<A>> {
     if !service::admits(frontend, &tuple.src) {
         return Err(Outcome::SourceRange.into());
     }
@@ -174,8 +170,8 @@ fn balanced<A: Tables>(
     let backend = if backend_id == 0 { None } else { A::backend(backend_id) };
     let backend = backend.ok_or_else(|| service::why_none(frontend.service, set))?;
     // A hairpin's answer would not leave the pod.
-    let masquerade = backend.address == tuple.src
-        || hides_client(&tuple.src, frontend, ifindex, backend.flags);
+    let masquerade =
+        backend.address == tuple.src || hides_client(&tuple.src, frontend, ifindex, backend.flags);
     let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
     Ok(Target {
         backend: backend.address,
@@ -194,12 +190,7 @@ fn balanced<A: Tables>(
 /// them come here.) To a ClusterIP, it is if the client is outside: nothing else says that answers
 /// to it come this way.
 #[inline(always)]
-fn hides_client<A: Tables>(
-    client: &A,
-    frontend: Frontend,
-    ifindex: u32,
-    endpoint: u8,
-) -> bool {
+fn hides_client<A: Tables>(client: &A, frontend: Frontend, ifindex: u32, endpoint: u8) -> bool {
     if frontend.flags & frontend_flags::EXTERNAL != 0 {
         let held = frontend.flags & frontend_flags::LOCAL != 0;
         return !held && endpoint & backend_flags::LOCAL == 0;

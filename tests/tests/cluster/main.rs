@@ -13,6 +13,7 @@ mod documentation;
 mod observed;
 mod outage;
 mod probe;
+mod ranges;
 mod services;
 mod world;
 
@@ -31,6 +32,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     // Before others leave what waits for its last flow, which an agent frees when it starts.
     agents::SCENARIOS,
     services::SCENARIOS,
+    ranges::SCENARIOS,
     changes::SCENARIOS,
     documentation::SCENARIOS,
     observed::SCENARIOS,
