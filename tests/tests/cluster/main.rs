@@ -14,6 +14,7 @@ mod observed;
 mod outage;
 mod policies;
 mod probe;
+mod ranges;
 mod services;
 mod world;
 
@@ -32,6 +33,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     // Before others leave what waits for its last flow, which an agent frees when it starts.
     agents::SCENARIOS,
     services::SCENARIOS,
+    ranges::SCENARIOS,
     changes::SCENARIOS,
     policies::SCENARIOS,
     documentation::SCENARIOS,

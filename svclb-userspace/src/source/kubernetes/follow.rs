@@ -35,7 +35,7 @@ pub(super) struct Item {
     /// When it came.
     pub(super) at: Instant,
     pub(super) batch: Batch,
-    /// The resource of which everything has been told now.
+    /// The resource of which everything has been told now, or for which nobody is to wait.
     pub(super) listed: Option<Resource>,
 }
 
@@ -77,10 +77,7 @@ impl Follower {
                 }
                 End::Absent => {
                     self.watch.absent();
-                    // There is nothing of it, and that is all.
-                    let (at, listed) = (Instant::now(), Some(self.resource));
-                    if self.items.send(Item { at, batch: Batch::default(), listed }).await.is_err()
-                    {
+                    if self.tell_nothing().await.is_err() {
                         return;
                     }
                     tokio::time::sleep(ABSENT).await;
@@ -105,7 +102,12 @@ impl Follower {
                     return End::Absent;
                 }
                 Err(error) if is_expired(&error) => self.watch.expired(),
-                Err(error) => self.watch.failed(&error),
+                Err(error) => {
+                    self.watch.failed(&error);
+                    if self.resource.is_optional() && self.tell_nothing().await.is_err() {
+                        return End::NobodyReads;
+                    }
+                }
             }
         }
         End::NobodyReads
@@ -122,6 +124,12 @@ impl Follower {
             return Ok(());
         }
         self.items.send(Item { at, batch, listed }).await
+    }
+
+    /// There is nothing of the resource for now: nobody needs to wait for it.
+    async fn tell_nothing(&self) -> Result<(), mpsc::error::SendError<Item>> {
+        let (at, listed) = (Instant::now(), Some(self.resource));
+        self.items.send(Item { at, batch: Batch::default(), listed }).await
     }
 
     /// Whether the server refuses to send a list as a stream (before Kubernetes 1.34, unless its

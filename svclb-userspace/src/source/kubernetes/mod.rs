@@ -71,7 +71,9 @@ impl Kubernetes {
             watches.spawn(follower.run());
         }
         let reporter = Reporter::start(servers.client(None), node, metrics.clone(), &mut watches);
-        let awaited = Some(vec![Resource::Services, Resource::EndpointSlices]);
+        // The last is not needed, but half a list would look like ranges that are gone.
+        let needed = [Resource::Services, Resource::EndpointSlices, Resource::ServiceCidrs];
+        let awaited = Some(needed.into());
         Ok(Self { items, awaited, reporter, _watches: watches })
     }
 

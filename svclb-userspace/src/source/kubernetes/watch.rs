@@ -61,7 +61,9 @@ impl Watch {
     pub(super) fn failed(&self, error: &dyn Error) {
         let (resource, error) = (self.resource.name(), chain(error));
         self.metrics.watches.failed(resource);
-        self.health.source_failed(resource, &error);
+        if !self.resource.is_optional() {
+            self.health.source_failed(resource, &error);
+        }
         if self.failing.swap(true, Ordering::Relaxed) {
             debug!(resource, error, "still not watched");
         } else {
