@@ -2,6 +2,7 @@
 //! own code, on a bpffs of their own.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     ops::Range,
 };
@@ -19,7 +20,7 @@ use svclb::{
 };
 use svclb_common::{
     filter::Interest,
-    frontend::{Frontend, Service, Slot, backend_flags, frontend_flags},
+    frontend::{Device, Frontend, Service, Slot, backend_flags, frontend_flags},
     outcome::Outcome,
 };
 
@@ -129,12 +130,19 @@ impl Programs {
 
     /// Makes `ip` an address of the node, and the one that masquerading takes.
     pub fn node_address(&mut self, ip: IpAddr) {
-        self.maps.set_node_addresses(&[ip].into()).expect("node_addrs is writable");
-        self.apply(Operation::Watch(ip, Interest::Frontend));
-        let mut device = svclb_common::frontend::Device::default();
+        let mut device = Device::default();
         match ip {
             IpAddr::V4(ip) => device.masq4 = ip.into(),
             IpAddr::V6(ip) => device.masq6 = ip.into(),
+        }
+        self.node(&[ip].into(), device);
+    }
+
+    /// Gives the node these addresses, and those to masquerade with that `device` has.
+    pub fn node(&mut self, addresses: &BTreeSet<IpAddr>, device: Device) {
+        self.maps.set_node_addresses(addresses).expect("node_addrs is writable");
+        for ip in addresses {
+            self.apply(Operation::Watch(*ip, Interest::Frontend));
         }
         let mut devices: aya::maps::HashMap<_, u32, _> =
             self.pins.map("devices").expect("devices is pinned");
@@ -192,7 +200,8 @@ impl Programs {
         self.apply(Operation::SetService(service, range));
     }
 
-    fn apply(&mut self, operation: Operation) {
+    /// Writes to the maps.
+    pub fn apply(&mut self, operation: Operation) {
         self.maps.apply(&operation).expect("the maps have room and fit");
     }
 

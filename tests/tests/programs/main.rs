@@ -2,6 +2,7 @@
 
 mod addresses;
 mod collisions;
+mod differential;
 mod ends;
 mod hostile;
 mod nat;
