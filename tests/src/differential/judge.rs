@@ -23,8 +23,9 @@ pub struct Pair {
 
 /// What a step came to.
 pub enum Came {
-    /// The same on both sides: the packet's ends afterwards, if it can be read and went on.
-    Agreed(Option<Tuple>),
+    /// The same on both sides: the packet's ends afterwards, if it can be read and went on, and what
+    /// was counted.
+    Agreed(Option<Tuple>, Vec<Outcome>),
     /// Something else on each side.
     Differ(String),
 }
@@ -53,7 +54,7 @@ impl Pair {
             Step::Change(tables) => {
                 self.kernel.write(tables);
                 self.model.change((**tables).clone());
-                Ok(Came::Agreed(None))
+                Ok(Came::Agreed(None, Vec::new()))
             }
             Step::Packet(shot) => self.packet(shot),
         }
@@ -83,7 +84,7 @@ impl Pair {
         let wrong_count = (!same_counts(&counted, &expected))
             .then(|| format!("counted {counted:?}, not {expected:?}"));
         if wrong_frame.is_none() && wrong_count.is_none() {
-            return Ok(Came::Agreed(after));
+            return Ok(Came::Agreed(after, counted));
         }
         let wrong: Vec<_> = wrong_frame.into_iter().chain(wrong_count).collect();
         Ok(Came::Differ(format!(

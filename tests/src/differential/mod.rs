@@ -12,7 +12,7 @@ mod script;
 mod shrink;
 mod world;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
@@ -34,14 +34,14 @@ const SCRIPT: u64 = 20_000;
 const PACKETS_PER_CHANGE: u32 = 25;
 
 /// What a run came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
     /// Packets on which both sides agreed.
     pub packets: u64,
-    /// Packets that went on.
-    pub passed: u64,
     /// Changes of the tables.
     pub changes: u64,
+    /// What was counted, by name.
+    pub outcomes: BTreeMap<&'static str, u64>,
 }
 
 /// Runs so many packets from a seed, in a network namespace of its own.
@@ -108,16 +108,18 @@ fn script(seed: u64, packets: u64, tally: &mut Tally) -> Result<()> {
             Step::Change(Box::new(tables.clone()))
         } else {
             tally.packets += 1;
-            Step::Packet(traffic.next(&mut rng))
+            Step::Packet(traffic.next(&mut rng, &tables))
         };
         let came = pair.step(&step)?;
         steps.push(step);
-        let after = match came {
-            Came::Agreed(after) => after,
+        let (after, counted) = match came {
+            Came::Agreed(after, counted) => (after, counted),
             Came::Differ(message) => bail!(report(seed, steps, &message)?),
         };
+        for outcome in counted {
+            *tally.outcomes.entry(outcome.name()).or_default() += 1;
+        }
         if let Some(Step::Packet(shot)) = steps.last() {
-            tally.passed += u64::from(after.is_some());
             traffic.remember(shot, after);
         }
     }

@@ -9,14 +9,14 @@ use super::{
     world::{CLIENT_PORTS, MASQUERADE_PORTS, SERVING, World},
 };
 use crate::{
-    model::{Hook, Place, Protocol, Tuple},
+    model::{Hook, Place, Protocol, Tables, Tuple},
     packet::{Field, flags},
 };
 
 /// The devices' interface indices: where clients are, and where endpoints are.
 pub(super) const DEVICES: [u32; 2] = [2, 3];
 /// How many packets are remembered.
-const MEMORY: usize = 48;
+const MEMORY: usize = 32;
 
 /// Packets that went on, as they left their hooks.
 #[derive(Default)]
@@ -35,16 +35,16 @@ impl Traffic {
     }
 
     /// The next packet.
-    pub(super) fn next(&self, rng: &mut Rng) -> Shot {
+    pub(super) fn next(&self, rng: &mut Rng, tables: &Tables) -> Shot {
         let world = World::new(rng.bool());
         let last = self.recent.back().filter(|(shot, _)| is_ingress(shot));
         let (hook, tuple) = match (rng.u32(0..100), last) {
             // A packet that was received is mostly sent on.
             (0..30, Some((_, after))) => (Hook::Egress, *after),
-            (0..50, _) => self.follow(rng).unwrap_or_else(|| asked(rng, &world)),
-            (50..80, _) => asked(rng, &world),
-            (80..88, _) => straight(rng, &world),
-            (88..94, _) => own(rng, &world),
+            (0..60, _) => self.follow(rng).unwrap_or_else(|| any(rng, &world)),
+            (60..82, _) => asked(rng, &world, tables),
+            (82..88, _) => straight(rng, &world),
+            (88..95, _) => own(rng, &world),
             _ => any(rng, &world),
         };
         let device = DEVICES[usize::from(rng.u8(0..8) == 0)];
@@ -81,10 +81,17 @@ fn endpoint(rng: &mut Rng, world: &World) -> SocketAddr {
     SocketAddr::new(one(rng, &world.endpoints).0, one(rng, &SERVING))
 }
 
-/// A client asks a frontend, or what may be one.
-fn asked(rng: &mut Rng, world: &World) -> (Hook, Tuple) {
-    let (src, dst) = (client(rng, world), one(rng, &world.askable()));
-    (Hook::Ingress, Tuple::new(protocol(rng), src, dst))
+/// A client asks a frontend.
+fn asked(rng: &mut Rng, world: &World, tables: &Tables) -> (Hook, Tuple) {
+    let v4 = world.stranger.is_ipv4();
+    let own = tables.frontends.keys().copied().filter(|(at, _)| at.is_ipv4() == v4);
+    let node = one(rng, &world.node);
+    let of_node = tables.node_ports.keys().filter(|(family, ..)| *family == v4);
+    let of_node = of_node.map(|(_, port, protocol)| (SocketAddr::new(node, *port), *protocol));
+    let all: Vec<_> = own.chain(of_node).collect();
+    let none = (one(rng, &world.askable()), protocol(rng));
+    let (dst, protocol) = rng.choice(all).unwrap_or(none);
+    (Hook::Ingress, Tuple::new(protocol, client(rng, world), dst))
 }
 
 /// A client asks an endpoint itself.
