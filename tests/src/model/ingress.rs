@@ -15,7 +15,9 @@ impl Model {
         chooser: &mut dyn Chooser,
     ) -> Verdict {
         let known = self.continued(packet);
-        if known.is_some_and(|(id, _)| self.flows.get(id).is_elsewhere(device)) {
+        if let Some((id, role)) = known
+            && self.is_not_ours(id, role, device)
+        {
             return Verdict::Untouched;
         }
         let known = match known {
@@ -28,6 +30,13 @@ impl Model {
         }
     }
 
+    /// Whether a packet only looks like one of the flow: another device has seen it already, or it
+    /// is not the node that sends in the node's name.
+    fn is_not_ours(&self, id: u32, role: Role, device: u32) -> bool {
+        let flow = self.flows.get(id);
+        flow.is_elsewhere(device) || flow.purpose == Purpose::Own && role == Role::Request
+    }
+
     /// The flow that the packet continues.
     fn continued(&mut self, packet: &Packet) -> Option<(u32, Role)> {
         let (id, role) = self.flows.received(&packet.tuple)?;
@@ -35,6 +44,9 @@ impl Model {
             return Some((id, role));
         }
         let flow = self.flows.get(id);
+        if flow.purpose == Purpose::Own {
+            return Some((id, role));
+        }
         if flow.is_closed() && packet.opens() {
             self.end(id, Note::Reused);
             return None;

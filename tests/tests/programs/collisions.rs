@@ -229,6 +229,31 @@ fn the_nodes_own_connection_with_a_flows_port_is_moved_aside() {
     }
 }
 
+/// Who claims to be the node says nothing about the node's own connections.
+#[test]
+fn a_packet_received_in_the_nodes_name_leaves_its_own_flow_alone() {
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let (mut programs, backend) = (load(), a.backends[2]);
+            stay_on_this_cpu();
+            programs.node_port(a.node, protocol, &[(backend, false)]);
+            let taken = masqueraded(&programs, &a, protocol);
+            let other = opening(protocol, port_after(a.other_client), a.node);
+            pass(&programs, Ingress, &other);
+            let between = opening(protocol, port_after(a.other_client), backend);
+            pass(&programs, Egress, &between);
+            let own = opening(protocol, taken, backend);
+            let moved = pass(&programs, Egress, &own);
+            assert_ne!(moved.src, taken);
+
+            untouched(&programs, Ingress, &own);
+            assert_eq!(programs.count(Outcome::Forgotten), 0);
+            let back = pass(&programs, Ingress, &answer(protocol, backend, moved.src));
+            assert_eq!((back.src, back.dst), (backend, taken));
+        }
+    }
+}
+
 #[test]
 fn an_ended_flow_gives_its_port_to_the_nodes_own_connection() {
     for a in families() {
