@@ -129,6 +129,7 @@ fn script(seed: u64, packets: u64, tally: &mut Tally) -> Result<()> {
 /// What is printed of a difference.
 fn report(seed: u64, steps: Vec<Step>, message: &str) -> Result<String> {
     let number = steps.len();
+    eprintln!("seed {seed}, step {number}: {message}\nlooking for a shorter script ...");
     let (steps, shortest) = shrink::shrink(steps)?;
     let mut text = format!("seed {seed}, step {number}: {message}\n");
     writeln!(text, "the shortest script found, of {} steps:", steps.len())?;

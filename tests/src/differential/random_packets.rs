@@ -56,11 +56,13 @@ impl Traffic {
     /// A packet that has to do with one before: the same again, on its way out, or answered.
     fn follow(&self, rng: &mut Rng) -> Option<(Hook, Tuple)> {
         let (shot, after) = rng.choice(self.recent.iter())?;
-        Some(match rng.u8(0..8) {
-            0 | 1 => (shot.place.hook, shot.tuple),
-            2 => (Hook::Egress, *after),
-            3 | 4 => (Hook::Ingress, after.reversed()),
-            _ => (Hook::Egress, after.reversed()),
+        let (same, on, back) =
+            ((shot.place.hook, shot.tuple), (Hook::Egress, *after), after.reversed());
+        Some(match (rng.u8(0..8), shot.place.hook) {
+            (0..3, _) => same,
+            (3, _) => on,
+            (4, _) | (_, Hook::Egress) => (Hook::Ingress, back),
+            (_, Hook::Ingress) => (Hook::Egress, back),
         })
     }
 }
@@ -127,8 +129,8 @@ fn tcp_flags(rng: &mut Rng) -> u8 {
         0..50 => syn,
         50..70 => ack,
         70..80 => syn | ack,
-        80..92 => fin | ack,
-        92..96 => rst,
+        80..91 => fin | ack,
+        91..97 => rst,
         _ => rng.u8(..),
     }
 }

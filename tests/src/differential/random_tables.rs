@@ -33,11 +33,13 @@ pub(super) fn tables(rng: &mut Rng) -> Tables {
 pub(super) fn change(rng: &mut Rng, tables: &mut Tables) {
     let (v4, protocol, id) = rng.choice(all()).expect("there are services");
     let world = World::new(v4);
+    // Without an address to masquerade with, much else is not met.
+    tables.masquerade.entry(v4).or_insert(world.node[0]);
     match rng.u32(0..20) {
         0 => remove(tables, id),
         1..4 => put_frontends(rng, tables, (v4, protocol, id)),
         4 => toggle_address(tables, &world),
-        5 if rng.bool() => toggle_masquerade(tables, v4, &world),
+        5 if rng.u8(0..4) == 0 => toggle_masquerade(tables, v4, &world),
         6..9 => put_service(rng, tables, id, &world),
         _ => change_service(rng, tables, id, &world),
     }

@@ -1,28 +1,34 @@
 //! The shortest script that still shows a difference, within reason.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 
 use super::{replay, script::Step};
 
-/// How many scripts are tried.
-const TRIES: u32 = 300;
+/// For how long shorter scripts are tried.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How many of the last steps are tried alone.
+const LAST: [usize; 5] = [16, 64, 256, 1024, 4096];
 
 /// A script that differs, and what differs at its last step.
 struct Found {
     steps: Vec<Step>,
     difference: Option<String>,
-    tries: u32,
+    until: Instant,
 }
 
-/// Leaves out what is not needed: halves of the steps first, then smaller parts, then services. The
+/// Leaves out what is not needed: the beginning, halves of the steps and smaller parts, services. The
 /// first step, the tables, stays. Returns the steps and what differs at the last one, if the script
 /// still does.
 pub(super) fn shrink(steps: Vec<Step>) -> Result<(Vec<Step>, Option<String>)> {
     let difference = replay(&steps)?;
-    let mut found = Found { steps, difference, tries: 0 };
+    let mut found = Found { steps, difference, until: Instant::now() + PATIENCE };
     if found.difference.is_some() {
+        found.leave_out_beginning()?;
         found.leave_out_steps()?;
         found.leave_out_services()?;
     }
@@ -30,6 +36,20 @@ pub(super) fn shrink(steps: Vec<Step>) -> Result<(Vec<Step>, Option<String>)> {
 }
 
 impl Found {
+    /// Begins with the tables that are there before the last few steps.
+    fn leave_out_beginning(&mut self) -> Result<()> {
+        let steps = self.steps.len();
+        for last in LAST.into_iter().filter(|last| *last < steps) {
+            let (before, after) = self.steps.split_at(self.steps.len() - last);
+            let tables = before.iter().rfind(|step| matches!(step, Step::Change(_)));
+            let fewer = tables.into_iter().chain(after).cloned().collect();
+            if self.try_steps(fewer)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn leave_out_steps(&mut self) -> Result<()> {
         let mut part = self.steps.len() / 2;
         while part > 0 {
@@ -61,12 +81,11 @@ impl Found {
         Ok(())
     }
 
-    /// Goes on with `fewer` steps if they differ as well, while there are tries left.
+    /// Goes on with `fewer` steps if they differ as well, while there is time.
     fn try_steps(&mut self, fewer: Vec<Step>) -> Result<bool> {
-        if self.tries == TRIES {
+        if Instant::now() > self.until {
             return Ok(false);
         }
-        self.tries += 1;
         let Some(difference) = replay(&fewer)? else { return Ok(false) };
         (self.steps, self.difference) = (fewer, Some(difference));
         Ok(true)

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::model::Net;
 
 /// Masquerade ports: so few that they run out.
-pub(super) const MASQUERADE_PORTS: (u16, u16) = (10_240, 10_271);
+pub(super) const MASQUERADE_PORTS: (u16, u16) = (10_240, 10_247);
 
 /// The world in one family.
 pub(super) struct World {

@@ -19,7 +19,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port},
-    answer, opening, pass, right, segment, untouched,
+    answer, dropped, opening, pass, right, segment, untouched,
 };
 
 fn load() -> Programs {
@@ -251,6 +251,33 @@ fn a_packet_received_in_the_nodes_name_leaves_its_own_flow_alone() {
             let back = pass(&programs, Ingress, &answer(protocol, backend, moved.src));
             assert_eq!((back.src, back.dst), (backend, taken));
         }
+    }
+}
+
+/// Somebody who claims to be the node has a direct connection moved aside, so that the node's own
+/// has no flow to be given: it is dropped by name, and nothing is said to have moved.
+#[test]
+fn what_finds_no_way_is_not_said_to_have_moved() {
+    for a in families() {
+        let (mut programs, backend) = (load(), a.backends[2]);
+        stay_on_this_cpu();
+        programs.node_port(a.node, Udp, &[(backend, false)]);
+        let taken = masqueraded(&programs, &a, Udp);
+        let placed = programs.cluster_ip(a.vip, Udp, &[(backend, false)]);
+        pass(&programs, Ingress, &opening(Udp, taken, a.vip));
+        pass(&programs, Ingress, &opening(Udp, taken, backend));
+        assert_eq!(programs.count(Outcome::DirectMoved), 1);
+        programs.switch(&placed, &[]);
+        programs.stop_serving(&placed, 0);
+        dropped(&programs, Ingress, &opening(Udp, taken, a.vip));
+        // Another packet of svclb's, so that the port is not the last one that was sent.
+        let other = port_after(a.other_client);
+        pass(&programs, Ingress, &opening(Udp, other, a.node));
+        pass(&programs, Egress, &opening(Udp, other, backend));
+
+        dropped(&programs, Egress, &opening(Udp, taken, backend));
+        assert_eq!(programs.count(Outcome::FlowBusy), 1);
+        assert_eq!(programs.count(Outcome::DirectMoved), 1);
     }
 }
 
