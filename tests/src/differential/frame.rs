@@ -96,3 +96,35 @@ fn sum(bytes: &[u8]) -> u64 {
 fn folded(sum: u64) -> u64 {
     sum % 0xffff
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fault;
+    use crate::{
+        model::{Protocol, Tuple, read},
+        packet::Packet,
+    };
+
+    const ENDS: [[&str; 3]; 2] = [
+        ["192.0.2.1:40000", "10.96.0.1:80", "10.244.1.1:8080"],
+        ["[2001:db8::1]:40000", "[fd00::1]:80", "[fd00::2]:8080"],
+    ];
+
+    #[test]
+    fn only_a_right_rewrite_has_no_fault() {
+        for ends in ENDS {
+            let [client, asked, endpoint] = ends.map(|end| end.parse().expect("an address"));
+            let build = |dst| Packet::udp(client, dst).payload(b"odd").ethernet().build();
+            let (frame, right) = (build(asked), build(endpoint));
+            let packet = read(&frame).expect("a packet");
+            let to = Tuple::new(Protocol::Udp, client, endpoint);
+            assert_eq!(fault(&frame, &packet, &to, &right), None);
+            for at in 0..right.len() {
+                let mut wrong = right.clone();
+                wrong[at] ^= 1;
+                assert!(fault(&frame, &packet, &to, &wrong).is_some(), "byte {at}");
+            }
+            assert!(fault(&frame, &packet, &to, &right[1..]).is_some());
+        }
+    }
+}

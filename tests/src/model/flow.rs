@@ -43,8 +43,7 @@ pub(super) struct Seen {
 impl Seen {
     /// A sender that goes on after a reset has not reset.
     fn note(&mut self, flags: Flags) {
-        let rst = flags.rst() && (self.rst || flags.rst());
-        *self = Self { any: true, fin: self.fin || flags.fin(), rst };
+        *self = Self { any: true, fin: self.fin || flags.fin(), rst: flags.rst() };
     }
 }
 

@@ -49,7 +49,6 @@ pub struct Packet {
 impl Packet {
     /// Whether it may be the first of its connection.
     pub(super) fn opens(&self) -> bool {
-        let Flags(_) = self.flags;
         let (syn, others) =
             (self.flags.syn(), self.flags.ack() || self.flags.rst() || self.flags.fin());
         self.tuple.protocol == Protocol::Udp || syn && !others

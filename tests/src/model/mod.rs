@@ -20,10 +20,14 @@ mod ingress;
 mod ipv6;
 mod ports;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, SocketAddr},
+};
 
 pub use address::{Net, Protocol, Tuple};
 pub use choice::{Chooser, FirstOf, Ports};
