@@ -62,8 +62,9 @@ fn begin<A: Network>(skb: &Skb, packet: &Packet<A>) -> Step<Known<A>> {
     let now = raw::now_ns();
     let target = decide::own(packet, now)?;
     flow::begin(skb, packet, target, now)?;
+    let known = flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
     report::note(skb, &packet.tuple, Outcome::DirectMoved);
-    Ok(flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?)
+    Ok(known)
 }
 
 #[inline(always)]

@@ -55,10 +55,14 @@ fn begin<A: Network>(skb: &Skb, packet: &Packet<A>, now: u64) -> Step<Known<A>> 
     Ok(known)
 }
 
-/// The flow that the packet continues.
+/// The flow that the packet continues. Whoever sends in the node's name from elsewhere has no part
+/// in the node's own connections.
 #[inline(always)]
 fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
     let Some(known) = flow::received(&packet.tuple)? else { return Ok(None) };
+    if known.role == Role::Request && known.view.facts.flags & flags::OWN != 0 {
+        return Err(Stop::NotOurs);
+    }
     let Some(why) = ending(&known, packet, now) else { return Ok(Some(known)) };
     flow::release(known.record, &packet.tuple)?;
     report::count(why);

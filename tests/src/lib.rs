@@ -1,9 +1,11 @@
 //! The lab, the traffic and the packet builder of svclb's tests.
 
 pub mod control_plane;
+pub mod differential;
 pub mod exposition;
 pub mod lab;
 pub mod machine;
+pub mod model;
 pub mod packet;
 pub mod programs;
 pub mod suite;

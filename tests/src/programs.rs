@@ -4,7 +4,7 @@
 mod policies;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     ops::Range,
 };
@@ -174,12 +174,19 @@ impl Programs {
 
     /// Makes `ip` an address of the node where NodePorts answer, and the one that masquerading takes.
     pub fn node_address(&mut self, ip: IpAddr) {
-        self.node_addresses(&[(ip, node_flags::OWN | node_flags::NODE_PORTS)].into());
         let mut device = Device::default();
         match ip {
             IpAddr::V4(ip) => device.masq4 = ip.into(),
             IpAddr::V6(ip) => device.masq6 = ip.into(),
         }
+        self.node(&[ip].into(), device);
+    }
+
+    /// Gives the node these addresses, where NodePorts answer, and those to masquerade with that
+    /// `device` has.
+    pub fn node(&mut self, addresses: &BTreeSet<IpAddr>, device: Device) {
+        let flags = node_flags::OWN | node_flags::NODE_PORTS;
+        self.node_addresses(&addresses.iter().map(|ip| (*ip, flags)).collect());
         self.device(0, device);
     }
 
@@ -258,7 +265,8 @@ impl Programs {
         self.apply(Operation::SetService(service, range));
     }
 
-    fn apply(&mut self, operation: Operation) {
+    /// Writes to the maps.
+    pub fn apply(&mut self, operation: Operation) {
         self.maps.apply(&operation).expect("the maps have room and fit");
     }
 

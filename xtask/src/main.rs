@@ -7,6 +7,7 @@ mod build_ebpf;
 mod cache;
 mod control_plane;
 mod demo;
+mod differential;
 mod image;
 mod load;
 mod paths;
@@ -50,6 +51,8 @@ enum Verb {
     Load(load::Options),
     /// Measure svclb on this machine: `bench agent` behind a real control plane
     Bench(bench::Options),
+    /// Compare the kernel programs with the model of the contract, packet by packet
+    Differential(differential::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -78,6 +81,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Image(options) => image::run(&options),
         Verb::Load(options) => load::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Differential(options) => differential::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

@@ -19,7 +19,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port},
-    answer, opening, pass, right, segment, untouched,
+    answer, dropped, opening, pass, right, segment, untouched,
 };
 
 fn load() -> Programs {
@@ -226,6 +226,58 @@ fn the_nodes_own_connection_with_a_flows_port_is_moved_aside() {
             assert_eq!(back.dst, a.other_client);
             assert_eq!(programs.count(Outcome::DirectMoved), 1);
         }
+    }
+}
+
+/// Who claims to be the node says nothing about the node's own connections.
+#[test]
+fn a_packet_received_in_the_nodes_name_leaves_its_own_flow_alone() {
+    for a in families() {
+        for protocol in [Tcp, Udp] {
+            let (mut programs, backend) = (load(), a.backends[2]);
+            stay_on_this_cpu();
+            programs.node_port(a.node, protocol, &[(backend, false)]);
+            let taken = masqueraded(&programs, &a, protocol);
+            let other = opening(protocol, port_after(a.other_client), a.node);
+            pass(&programs, Ingress, &other);
+            let between = opening(protocol, port_after(a.other_client), backend);
+            pass(&programs, Egress, &between);
+            let own = opening(protocol, taken, backend);
+            let moved = pass(&programs, Egress, &own);
+            assert_ne!(moved.src, taken);
+
+            untouched(&programs, Ingress, &own);
+            assert_eq!(programs.count(Outcome::Forgotten), 0);
+            let back = pass(&programs, Ingress, &answer(protocol, backend, moved.src));
+            assert_eq!((back.src, back.dst), (backend, taken));
+        }
+    }
+}
+
+/// Somebody who claims to be the node has a direct connection moved aside, so that the node's own
+/// has no flow to be given: it is dropped by name, and nothing is said to have moved.
+#[test]
+fn what_finds_no_way_is_not_said_to_have_moved() {
+    for a in families() {
+        let (mut programs, backend) = (load(), a.backends[2]);
+        stay_on_this_cpu();
+        programs.node_port(a.node, Udp, &[(backend, false)]);
+        let taken = masqueraded(&programs, &a, Udp);
+        let placed = programs.cluster_ip(a.vip, Udp, &[(backend, false)]);
+        pass(&programs, Ingress, &opening(Udp, taken, a.vip));
+        pass(&programs, Ingress, &opening(Udp, taken, backend));
+        assert_eq!(programs.count(Outcome::DirectMoved), 1);
+        programs.switch(&placed, &[]);
+        programs.stop_serving(&placed, 0);
+        dropped(&programs, Ingress, &opening(Udp, taken, a.vip));
+        // Another packet of svclb's, so that the port is not the last one that was sent.
+        let other = port_after(a.other_client);
+        pass(&programs, Ingress, &opening(Udp, other, a.node));
+        pass(&programs, Egress, &opening(Udp, other, backend));
+
+        dropped(&programs, Egress, &opening(Udp, taken, backend));
+        assert_eq!(programs.count(Outcome::FlowBusy), 1);
+        assert_eq!(programs.count(Outcome::DirectMoved), 1);
     }
 }
 

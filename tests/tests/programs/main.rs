@@ -4,6 +4,7 @@ mod addresses;
 mod affinity;
 mod answers;
 mod collisions;
+mod differential;
 mod ends;
 mod explained;
 mod hostile;

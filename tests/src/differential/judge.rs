@@ -1,0 +1,170 @@
+//! One step in the kernel and in the model, compared.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use svclb_common::outcome::Outcome;
+
+use super::{
+    frame::fault,
+    kernel::Kernel,
+    script::{Shot, Step},
+};
+use crate::{
+    model::{Chooser, Dropped, Model, Note, Passed, Ports, Rejected, Tuple, Verdict, read},
+    programs::Action,
+};
+
+/// The kernel and the model side by side.
+pub struct Pair {
+    kernel: Kernel,
+    model: Model,
+}
+
+/// What a step came to.
+pub enum Came {
+    /// The same on both sides: the packet's ends afterwards, if it can be read and went on, and what
+    /// was counted.
+    Agreed(Option<Tuple>, Vec<Outcome>),
+    /// Something else on each side.
+    Differ(String),
+}
+
+impl Pair {
+    /// A new kernel side and a new model. The tables must come first.
+    ///
+    /// # Errors
+    /// The programs cannot be loaded.
+    pub fn new(masquerade_ports: (u16, u16), hash_seed: u32) -> Result<Self> {
+        let kernel = Kernel::load(masquerade_ports, hash_seed)?;
+        Ok(Self { kernel, model: Model::new(Default::default()) })
+    }
+
+    /// How many flows there are.
+    pub fn flows(&self) -> usize {
+        self.model.flows()
+    }
+
+    /// Takes a step on both sides.
+    ///
+    /// # Errors
+    /// The kernel's counters cannot be read.
+    pub fn step(&mut self, step: &Step) -> Result<Came> {
+        match step {
+            Step::Change(tables) => {
+                self.kernel.write(tables);
+                self.model.change((**tables).clone());
+                Ok(Came::Agreed(None, Vec::new()))
+            }
+            Step::Packet(shot) => self.packet(shot),
+        }
+    }
+
+    fn packet(&mut self, shot: &Shot) -> Result<Came> {
+        let frame = shot.frame();
+        let (action, out) = self.kernel.run(shot.place, &frame);
+        let counted = self.kernel.counted()?;
+        let passed = (action == Action::Next).then_some(&out[..]);
+        let before = read(&frame).ok();
+        let after = passed.and_then(|out| read(out).ok()).map(|packet| packet.tuple);
+        let same = passed == Some(&frame[..]);
+        let mut taken = Taken { after, same, asked: Vec::new() };
+        let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
+
+        let expected = expected(verdict, &notes);
+        let wrong_frame = match (passed, verdict) {
+            (Some(_), Verdict::Dropped(_) | Verdict::Rejected(_)) => Some("it was passed".into()),
+            (None, Verdict::Dropped(_) | Verdict::Rejected(_)) => None,
+            (None, _) => Some("it was dropped".into()),
+            (Some(out), _) => match (before, verdict.rewritten()) {
+                (Some(packet), Some(to)) => fault(&frame, &packet, &to, out),
+                _ => (out != frame).then(|| "it was changed".to_owned()),
+            },
+        };
+        let wrong_count = (!same_counts(&counted, &expected))
+            .then(|| format!("counted {counted:?}, not {expected:?}"));
+        if wrong_frame.is_none() && wrong_count.is_none() {
+            return Ok(Came::Agreed(after, counted));
+        }
+        let wrong: Vec<_> = wrong_frame.into_iter().chain(wrong_count).collect();
+        Ok(Came::Differ(format!(
+            "the model: {verdict:?} {notes:?}, allowed {:?}\nthe kernel: {action:?} {after:?}: {}",
+            taken.asked,
+            wrong.join("; ")
+        )))
+    }
+}
+
+/// The counters that a verdict and notes move.
+fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
+    let own = match verdict {
+        Verdict::Untouched => None,
+        Verdict::Request(_) => Some(Outcome::Request),
+        Verdict::Reply(_) => Some(Outcome::Reply),
+        Verdict::Masqueraded(_) => Some(Outcome::Masqueraded),
+        Verdict::Returned(_) => Some(Outcome::Returned),
+        Verdict::Passed(why) => Some(match why {
+            Passed::Truncated => Outcome::Truncated,
+            Passed::Malformed => Outcome::Malformed,
+            Passed::Fragment => Outcome::Fragment,
+            Passed::Extensions => Outcome::Extensions,
+        }),
+        Verdict::Dropped(why) => Some(match why {
+            Dropped::NoLocalEndpoint => Outcome::NoLocalEndpoint,
+            Dropped::SourceRange => Outcome::SourceRange,
+            Dropped::NoMasqueradePort => Outcome::NoMasqPort,
+            Dropped::NoMasqueradeAddress => Outcome::NoMasqAddress,
+            Dropped::Busy => Outcome::FlowBusy,
+        }),
+        // The programs do not answer: they drop what is to be refused.
+        Verdict::Rejected(why) => Some(match why {
+            Rejected::NoEndpoint => Outcome::NoEndpoint,
+            Rejected::NoFlow => Outcome::NoFlow,
+        }),
+    };
+    let note = |note: &Note| match note {
+        Note::Opened => Outcome::Opened,
+        Note::Reused => Outcome::Reused,
+        Note::Forgotten => Outcome::Forgotten,
+        Note::DirectMoved => Outcome::DirectMoved,
+        Note::PortMoved => Outcome::PortMoved,
+    };
+    notes.iter().map(note).chain(own).collect()
+}
+
+fn same_counts(counted: &[Outcome], expected: &[Outcome]) -> bool {
+    let sorted = |outcomes: &[Outcome]| {
+        let mut numbers: Vec<u32> = outcomes.iter().map(|outcome| *outcome as u32).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    sorted(counted) == sorted(expected)
+}
+
+/// Takes what the kernel took, where that is allowed; else something that is.
+struct Taken {
+    after: Option<Tuple>,
+    same: bool,
+    asked: Vec<String>,
+}
+
+impl Chooser for Taken {
+    fn endpoint(&mut self, allowed: &[SocketAddr]) -> SocketAddr {
+        self.asked.push(format!("endpoints {allowed:?}"));
+        let taken = self.after.map(|after| after.dst).filter(|dst| allowed.contains(dst));
+        taken.unwrap_or(allowed[0])
+    }
+
+    fn port(&mut self, allowed: &Ports) -> Option<u16> {
+        self.asked.push(format!("{allowed:?}"));
+        match self.after {
+            None if allowed.may_fail => None,
+            Some(after) if allowed.allow(after.src.port()) => Some(after.src.port()),
+            _ => allowed.first(),
+        }
+    }
+
+    fn is_last_sent(&mut self) -> bool {
+        self.same
+    }
+}

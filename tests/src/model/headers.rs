@@ -1,0 +1,157 @@
+//! From a frame's bytes to a packet's ends.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    address::{Protocol, Tuple},
+    ipv6,
+    verdict::Passed,
+};
+
+/// Length of an Ethernet header.
+const ETHERNET: usize = 14;
+/// How far a transport header may be from the network header.
+const FAR: usize = 1023;
+
+/// TCP's flags; none for UDP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flags(u8);
+
+impl Flags {
+    pub(super) fn fin(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(super) fn syn(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    pub(super) fn rst(self) -> bool {
+        self.0 & 4 != 0
+    }
+
+    pub(super) fn ack(self) -> bool {
+        self.0 & 16 != 0
+    }
+}
+
+/// A packet that can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// Its ends.
+    pub tuple: Tuple,
+    /// Where the transport header begins in the frame.
+    pub transport: usize,
+    /// TCP's flags.
+    pub flags: Flags,
+}
+
+impl Packet {
+    /// Whether it may be the first of its connection.
+    pub(super) fn opens(&self) -> bool {
+        let (syn, others) =
+            (self.flags.syn(), self.flags.ack() || self.flags.rst() || self.flags.fin());
+        self.tuple.protocol == Protocol::Udp || syn && !others
+    }
+}
+
+/// Why a frame is no packet of TCP or UDP that can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unread {
+    /// Another protocol.
+    Foreign,
+    /// Odd, or broken.
+    Odd(Passed),
+}
+
+/// Where a network header leads.
+pub(super) struct Behind {
+    /// IANA number of the transport protocol.
+    pub(super) protocol: u8,
+    /// Where its header begins, from the network header on.
+    pub(super) offset: usize,
+    /// The packet's length from the network header on, by the header's own count.
+    pub(super) end: usize,
+}
+
+/// Source and destination address of a frame of IPv4 or IPv6 with a whole header.
+pub fn ends(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    let network = frame.get(ETHERNET..)?;
+    let octets = |at: usize| network.get(at..at + 4)?.try_into().ok().map(<[u8; 4]>::into);
+    let wide = |at: usize| network.get(at..at + 16)?.try_into().ok().map(<[u8; 16]>::into);
+    match frame.get(12..ETHERNET)? {
+        [0x08, 0x00] => Some((octets(12)?, octets(16)?)),
+        [0x86, 0xdd] => Some((wide(8)?, wide(24)?)),
+        _ => None,
+    }
+}
+
+/// Reads the headers of a frame.
+///
+/// # Errors
+/// It is of another protocol, or odd.
+pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
+    let (src, dst) = ends(frame).ok_or(Unread::Foreign)?;
+    let network = &frame[ETHERNET..];
+    let behind = if src.is_ipv4() { ipv4(network) } else { ipv6::behind(network) };
+    let behind = behind.map_err(Unread::Odd)?;
+    if behind.end < behind.offset {
+        return Err(Unread::Odd(Passed::Malformed));
+    }
+    if behind.offset > FAR {
+        return Err(Unread::Odd(Passed::Extensions));
+    }
+    let protocol = match behind.protocol {
+        6 => Protocol::Tcp,
+        17 => Protocol::Udp,
+        _ => return Err(Unread::Foreign),
+    };
+    let (sport, dport, flags) = ports(protocol, network, &behind).map_err(Unread::Odd)?;
+    Ok(Packet {
+        tuple: Tuple::new(protocol, SocketAddr::new(src, sport), SocketAddr::new(dst, dport)),
+        transport: ETHERNET + behind.offset,
+        flags: Flags(flags),
+    })
+}
+
+fn ipv4(network: &[u8]) -> Result<Behind, Passed> {
+    let offset = usize::from(network[0] & 15) * 4;
+    if network[0] >> 4 != 4 || offset < 20 {
+        return Err(Passed::Malformed);
+    }
+    let end = number(network, 2).ok_or(Passed::Truncated)?;
+    if end > network.len() {
+        return Err(Passed::Truncated);
+    }
+    if end < offset {
+        return Err(Passed::Malformed);
+    }
+    // Reserved and "don't fragment" say nothing.
+    if number(network, 6).is_none_or(|fragment| fragment & 0x3fff != 0) {
+        return Err(Passed::Fragment);
+    }
+    Ok(Behind { protocol: network[9], offset, end })
+}
+
+/// Source port, destination port and flags.
+fn ports(protocol: Protocol, network: &[u8], behind: &Behind) -> Result<(u16, u16, u8), Passed> {
+    let header = network.get(behind.offset..).unwrap_or_default();
+    let room = behind.end - behind.offset;
+    let (least, stated) = match protocol {
+        Protocol::Tcp => (20, header.get(12).map(|words| usize::from(words >> 4) * 4)),
+        Protocol::Udp => (8, number(header, 4)),
+    };
+    let stated = stated.filter(|_| header.len() >= least).ok_or(Passed::Truncated)?;
+    if stated < least || stated > room {
+        return Err(Passed::Malformed);
+    }
+    let port = |at| u16::from_be_bytes([header[at], header[at + 1]]);
+    let flags = if protocol == Protocol::Tcp { header[13] } else { 0 };
+    Ok((port(0), port(2), flags))
+}
+
+/// The 16-bit number at an offset.
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<usize> {
+    let pair = bytes.get(at..at + 2)?;
+    Some(usize::from(pair[0]) << 8 | usize::from(pair[1]))
+}
