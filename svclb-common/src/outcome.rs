@@ -134,6 +134,8 @@ outcomes! {
     SourceRange = "source_range", Dropped;
     /// The ClusterIP's Service does not have this port.
     UnusedPort = "unused_port", Refused;
+    /// The service's endpoints were being changed at this moment.
+    Switching = "endpoints_switching", Dropped;
     /// An address that no Service has, in a range that ClusterIPs are given out from.
     Unallocated = "unallocated", Dropped;
     /// A ping to a service's address.

@@ -155,8 +155,12 @@ pub fn choose<A: Tables>(service_id: u32, set: Set, hash: u32, client: &A) -> u3
 /// Why no endpoint of `set` serves.
 #[inline(always)]
 pub fn why_none(service_id: u32, set: Set) -> Outcome {
-    let elsewhere = maps::service(service_id).is_some_and(|service| service.slots != 0);
-    if set == Set::LOCAL && elsewhere { Outcome::NoLocalEndpoint } else { Outcome::NoEndpoint }
+    let Some(service) = maps::service(service_id) else { return Outcome::NoEndpoint };
+    if set.range(service).1 != 0 {
+        // Only a change at this moment leads nowhere: nobody is refused for that.
+        return Outcome::Switching;
+    }
+    if service.slots != 0 { Outcome::NoLocalEndpoint } else { Outcome::NoEndpoint }
 }
 
 /// Whether nobody is in the set.

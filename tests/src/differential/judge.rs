@@ -11,7 +11,10 @@ use super::{
     script::{Shot, Step},
 };
 use crate::{
-    model::{Chooser, Dropped, Model, Note, Passed, Ports, Rejected, Tuple, Verdict, read},
+    model::{
+        Chooser, Dropped, Model, Note, Passed, Ports, Protocol, Rejected, Tuple, Verdict, read,
+    },
+    packet::{Link, explain, flags},
     programs::Action,
 };
 
@@ -71,13 +74,20 @@ impl Pair {
         let mut taken = Taken { after, same, asked: Vec::new() };
         let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
 
-        let expected = expected(verdict, &notes);
-        let wrong_frame = match (passed, verdict) {
-            (Some(_), Verdict::Dropped(_) | Verdict::Rejected(_)) => Some("it was passed".into()),
-            (None, Verdict::Dropped(_) | Verdict::Rejected(_)) => None,
-            (None, _) => Some("it was dropped".into()),
-            (Some(out), _) => match (before, verdict.rewritten()) {
-                (Some(packet), Some(to)) => fault(&frame, &packet, &to, out),
+        let mut expected = expected(verdict, &notes);
+        if let Some(silent) = silent(verdict, action, &counted) {
+            expected.pop();
+            expected.push(silent);
+        }
+        let wrong_frame = match (action, verdict) {
+            (Action::Drop, Verdict::Dropped(_) | Verdict::Rejected(_)) => None,
+            (Action::Back, Verdict::Rejected(_)) => refusal_fault(&frame, &out),
+            (Action::Drop | Action::Back, _) => Some(format!("{action:?}")),
+            (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_)) => {
+                Some("it was passed".into())
+            }
+            (Action::Next, _) => match (before, verdict.rewritten()) {
+                (Some(packet), Some(to)) => fault(&frame, &packet, &to, &out),
                 _ => (out != frame).then(|| "it was changed".to_owned()),
             },
         };
@@ -93,6 +103,33 @@ impl Pair {
             wrong.join("; ")
         )))
     }
+}
+
+/// Why a refusal is not sent, where that is allowed: what is counted in place of the refusal's
+/// reason.
+fn silent(verdict: Verdict, action: Action, counted: &[Outcome]) -> Option<Outcome> {
+    let refused = matches!(verdict, Verdict::Rejected(Rejected::NoEndpoint));
+    let mut reasons = [Outcome::Unanswerable, Outcome::AnswerLimited].into_iter();
+    let reason = reasons.find(|reason| counted.contains(reason));
+    reason.filter(|_| refused && action == Action::Drop)
+}
+
+/// What is wrong with the refusal of a frame.
+fn refusal_fault(asked: &[u8], refusal: &[u8]) -> Option<String> {
+    let (asked, refusal) = match (read(asked), explain(refusal, Link::Ethernet)) {
+        (Ok(asked), Ok(refusal)) => (asked.tuple, refusal),
+        (_, Err(fault)) => return Some(format!("the refusal: {fault}")),
+        (Err(_), _) => return Some("what cannot be read was refused".to_owned()),
+    };
+    let is_reset = refusal.tcp.is_some_and(|segment| segment.flags & flags::RST != 0);
+    let is_error = matches!(refusal.payload.get(..2), Some([3, 3] | [1, 4]));
+    let right = match asked.protocol {
+        Protocol::Tcp => is_reset && (refusal.src, refusal.dst) == (asked.dst, asked.src),
+        Protocol::Udp => {
+            is_error && (refusal.src.ip(), refusal.dst.ip()) == (asked.dst.ip(), asked.src.ip())
+        }
+    };
+    (!right).then(|| format!("the refusal is {refusal}"))
 }
 
 /// The counters that a verdict and notes move.
@@ -116,7 +153,7 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
             Dropped::NoMasqueradeAddress => Outcome::NoMasqAddress,
             Dropped::Busy => Outcome::FlowBusy,
         }),
-        // The programs do not answer: they drop what is to be refused.
+        // (TCP in mid-stream is dropped, which the client takes for a loss.)
         Verdict::Rejected(why) => Some(match why {
             Rejected::NoEndpoint => Outcome::NoEndpoint,
             Rejected::NoFlow => Outcome::NoFlow,

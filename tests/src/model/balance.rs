@@ -33,7 +33,7 @@ impl Model {
         let service = self.tables.services.get(&frontend.service);
         let service = service.ok_or(Verdict::Rejected(Rejected::NoEndpoint))?;
         let client = tuple.src.ip();
-        let set = admitted(service, frontend, tuple, self.tables.is_pod(client))?;
+        let set = admitted(service, frontend, tuple, self.tables.is_inside(client))?;
         let allowed = service.serving(set);
         if allowed.is_empty() {
             return Err(nobody(service, set));
@@ -61,13 +61,14 @@ impl Model {
     /// socket was not served.
     pub(super) fn forbidden(&self, tuple: &Tuple) -> Option<Verdict> {
         let frontend = self.tables.at_address(tuple)?;
-        let service = self.tables.services.get(&frontend.service)?;
+        let Some(service) = self.tables.services.get(&frontend.service) else {
+            return Some(Verdict::Rejected(Rejected::NoEndpoint));
+        };
         let set = match admitted(service, frontend, tuple, true) {
             Ok(set) => set,
             Err(verdict) => return Some(verdict),
         };
-        let nobody_here = set == Set::Local && service.serving(set).is_empty();
-        nobody_here.then(|| nobody(service, set))
+        service.serving(set).is_empty().then(|| nobody(service, set))
     }
 }
 

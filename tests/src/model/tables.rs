@@ -111,9 +111,9 @@ impl Tables {
         self.answering.contains(&ip)
     }
 
-    /// Whether a client is one of this node's pods.
-    pub(super) fn is_pod(&self, client: IpAddr) -> bool {
-        self.pods.iter().any(|range| range.contains(client))
+    /// Whether a client is one of this node's pods, or the node itself.
+    pub(super) fn is_inside(&self, client: IpAddr) -> bool {
+        self.node.contains(&client) || self.pods.iter().any(|range| range.contains(client))
     }
 
     /// The frontend of an address of its own.
