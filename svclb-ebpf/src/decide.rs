@@ -173,8 +173,7 @@ fn balanced<A: Tables>(tuple: &Tuple<A>, frontend: Frontend) -> Step<Target<A>> 
     // of this node are given a remote one, and answers to them come here.)
     let remote = backend.flags & backend_flags::LOCAL == 0;
     let policy = frontend.flags & (frontend_flags::EXTERNAL | frontend_flags::LOCAL);
-    let masquerade =
-        backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
+    let masquerade = backend.address == tuple.src || (policy == frontend_flags::EXTERNAL && remote);
     let local_set = if set == Set::LOCAL { flags::LOCAL_SET } else { 0 };
     Ok(Target {
         backend: backend.address,

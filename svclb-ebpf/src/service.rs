@@ -2,9 +2,7 @@
 
 use svclb_common::{
     flow,
-    frontend::{
-        AffinityKey, Frontend, FrontendKey, Source, backend_flags, frontend_flags,
-    },
+    frontend::{AffinityKey, Frontend, FrontendKey, Source, backend_flags, frontend_flags},
     hash,
     outcome::Outcome,
 };
