@@ -21,7 +21,7 @@ const MANAGER: &str = "svclb-tests";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Kinds that are in no namespace.
-const CLUSTER_WIDE: &[&str] = &["Namespace", "Node"];
+const CLUSTER_WIDE: &[&str] = &["Namespace", "Node", "ServiceCIDR"];
 
 /// A client that lives in the network namespace of the control plane. Calls block.
 pub struct Api {
