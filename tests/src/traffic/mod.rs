@@ -8,6 +8,7 @@ pub mod http;
 pub mod load;
 pub mod pattern;
 pub mod peer;
+pub mod probe;
 pub mod report;
 pub mod server;
 pub mod udp;

@@ -8,6 +8,7 @@ use svclb_tests::traffic::{
     block_on,
     load::Load,
     peer::{self, How},
+    probe::{self, Protocol},
     server,
 };
 
@@ -48,6 +49,18 @@ enum Command {
         #[arg(required = true)]
         to: Vec<SocketAddr>,
     },
+    /// Ask an address again and again, each time from a new socket, until it does not answer, and
+    /// print what came of it, as JSON.
+    Probe {
+        /// How to ask.
+        #[arg(value_enum)]
+        protocol: Protocol,
+        /// How often at most.
+        #[arg(long, default_value_t = 1)]
+        tries: usize,
+        /// Address and port.
+        to: SocketAddr,
+    },
 }
 
 #[derive(Args)]
@@ -76,6 +89,10 @@ fn main() -> Result<()> {
         Command::Ask { how, rounds, pause, to } => {
             let told = peer::ask(how, &to.repeat(rounds), Duration::from_millis(pause))?;
             println!("{}", serde_json::to_string(&told)?);
+            Ok(())
+        }
+        Command::Probe { protocol, tries, to } => {
+            println!("{}", serde_json::to_string(&probe::ask(protocol, to, tries)?)?);
             Ok(())
         }
     }

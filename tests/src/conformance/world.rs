@@ -1,0 +1,244 @@
+//! The cluster in which both proxies run, one after the other.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::{
+    objects::{self, Addresses, OTHER_PORT, PORT, SERVED, TARGET},
+    scenario::{Frontend, Place, Scenario},
+    seen::{Names, Seen},
+};
+use crate::{
+    control_plane::{ControlPlane, KubeProxy, Programs},
+    lab::{Agent, Dual, Family, Lab, Node, Preset, manifests, wait_for},
+    traffic::probe::{self, Outcome, Protocol},
+};
+
+/// The pod that asks.
+const CLIENT: &str = "client";
+
+/// How often a frontend is asked: of two endpoints one stays unseen once in some ten million times.
+const TRIES: usize = 24;
+
+/// How long a proxy may take to program the last Service once it says that it is well.
+const PROGRAMMED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A service proxy to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proxy {
+    /// This project's.
+    Svclb,
+    /// Kubernetes' own, in its nftables mode.
+    KubeProxy,
+}
+
+/// A proxy that runs on a node.
+enum Running {
+    Svclb(Agent),
+    KubeProxy(KubeProxy),
+}
+
+/// A control plane that knows all scenarios' objects, and two nodes with clients and servers.
+pub struct World {
+    cluster: ControlPlane,
+    // After what runs in it.
+    lab: Lab,
+}
+
+impl World {
+    /// Builds it, without a proxy.
+    ///
+    /// # Errors
+    /// The lab or the control plane cannot be built, or the API server refuses an object.
+    pub(super) fn build(programs: Programs, scenarios: &[&Scenario]) -> Result<Self> {
+        let mut lab = Lab::new(&Preset::ROUTED)?;
+        lab.node_mut(1).add_client_pod(CLIENT)?;
+        for (name, node) in objects::servers() {
+            lab.node_mut(node).add_pod(name, &[TARGET])?;
+        }
+        lead_outside_to_the_node(&lab)?;
+        let cluster = ControlPlane::start(&lab, programs).context("control plane")?;
+        let world = Self { cluster, lab };
+        world.write(scenarios).context("objects of the scenarios")?;
+        Ok(world)
+    }
+
+    fn write(&self, scenarios: &[&Scenario]) -> Result<()> {
+        let api = self.cluster.api();
+        for node in &self.lab.nodes {
+            api.apply(&manifests::node(node))?;
+            api.merge("v1", "Node", &node.name, &objects::zone(node.number))?;
+        }
+        for (number, scenario) in (1..).zip(scenarios) {
+            let slices = objects::slices(scenario, number, &self.lab);
+            let all = [vec![objects::service(scenario, number)], slices].concat();
+            all.iter().try_for_each(|object| api.apply(&object.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Starts a proxy on both nodes, sees what becomes of each scenario, and takes the proxy away.
+    ///
+    /// # Errors
+    /// It does not start, or does not serve what it must.
+    pub(super) fn observe(&mut self, proxy: Proxy, scenarios: &[&Scenario]) -> Result<Vec<Seen>> {
+        let running: Result<Vec<Running>> =
+            self.lab.nodes.iter().map(|node| self.start(proxy, node)).collect();
+        let running = running.with_context(|| format!("{proxy:?}"))?;
+        self.wait_until_programmed(scenarios).with_context(|| format!("{proxy:?}"))?;
+        let seen: Result<Vec<Seen>> =
+            (1..).zip(scenarios).map(|(number, scenario)| self.see(scenario, number)).collect();
+        for (node, running) in self.lab.nodes.iter().zip(running) {
+            running.stop(node)?;
+        }
+        seen
+    }
+
+    fn start(&self, proxy: Proxy, node: &Node) -> Result<Running> {
+        let kubeconfig = self.cluster.kubeconfig();
+        match proxy {
+            Proxy::Svclb => Agent::follow_cluster(node, kubeconfig, &[]).map(Running::Svclb),
+            Proxy::KubeProxy => {
+                KubeProxy::start(node, self.cluster.programs(), kubeconfig).map(Running::KubeProxy)
+            }
+        }
+    }
+
+    /// The last scenario's Service is the last that was written, and serves a pod in both families.
+    fn wait_until_programmed(&self, scenarios: &[&Scenario]) -> Result<()> {
+        let (number, last) = (1..).zip(scenarios).last().context("no scenarios")?;
+        let pod = self.lab.node(1).pod(CLIENT)?.netns()?;
+        for family in Family::BOTH {
+            let dst = self.address(number, Frontend::ClusterIp, family);
+            wait_for(last.name, PROGRAMMED_WITHIN, || {
+                let told = pod.run(|| probe::ask(Protocol::Tcp, dst, 1)).ok()?;
+                told.iter().any(|told| matches!(told, Outcome::Answered { .. })).then_some(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// All protocols and families at once: what waits for silence waits once.
+    fn see(&self, scenario: &Scenario, number: u8) -> Result<Seen> {
+        let variants = Protocol::ALL.map(|protocol| Family::BOTH.map(|family| (protocol, family)));
+        let variants = variants.as_flattened();
+        let told: Vec<Result<BTreeSet<Outcome>>> = thread::scope(|scope| {
+            let ask = |(protocol, family)| move || self.ask(scenario, number, protocol, family);
+            let asking: Vec<_> = variants.iter().map(|one| scope.spawn(ask(*one))).collect();
+            let told = asking.into_iter().map(thread::ScopedJoinHandle::join);
+            told.map(|told| told.map_err(|_| anyhow!("asking panicked")).flatten()).collect()
+        });
+        let names = self.names(scenario.from);
+        let mut seen = Seen::default();
+        for ((protocol, family), told) in variants.iter().zip(told) {
+            let told = told.with_context(|| scenario.name)?;
+            seen.add(*protocol, *family, &told, scenario.service.affinity, &names);
+        }
+        Ok(seen)
+    }
+
+    fn ask(
+        &self,
+        scenario: &Scenario,
+        number: u8,
+        protocol: Protocol,
+        family: Family,
+    ) -> Result<BTreeSet<Outcome>> {
+        let frontends = scenario.to.iter();
+        let told: Result<Vec<_>> = frontends
+            .map(|to| self.ask_from(scenario.from, protocol, self.address(number, *to, family)))
+            .collect();
+        Ok(told?.into_iter().flatten().collect())
+    }
+
+    /// Processes of nodes and pods are in their node's control group, as a kubelet puts them.
+    fn ask_from(
+        &self,
+        place: Place,
+        protocol: Protocol,
+        dst: SocketAddr,
+    ) -> Result<BTreeSet<Outcome>> {
+        let node = self.lab.node(1);
+        let netns = match place {
+            Place::Outside => {
+                let outside = self.lab.on_lan().netns();
+                return outside.run(|| probe::ask(protocol, dst, TRIES));
+            }
+            Place::Host => node.netns(),
+            Place::Pod => node.pod(CLIENT)?.netns()?,
+            Place::Endpoint => node.pod("near")?.netns()?,
+        };
+        let (tries, dst) = (TRIES.to_string(), dst.to_string());
+        let told = node.lab_tool(netns, &["probe", protocol.name(), "--tries", &tries, &dst])?;
+        serde_json::from_str(&told).context("lab-tool: not its output")
+    }
+
+    fn address(&self, number: u8, frontend: Frontend, family: Family) -> SocketAddr {
+        let (at, node) = (Addresses::of(number), self.lab.node(1).ip);
+        let (ip, port): (Dual, u16) = match frontend {
+            Frontend::ClusterIp => (at.cluster(), PORT),
+            Frontend::ClusterIpOtherPort => (at.cluster(), OTHER_PORT),
+            Frontend::Unallocated => (at.unallocated(), PORT),
+            Frontend::NodePort => (node, at.node_port()),
+            Frontend::Localhost => (LOCALHOST, at.node_port()),
+            Frontend::ExternalIp => (at.external(), PORT),
+            Frontend::LoadBalancer => (at.load_balancer(), PORT),
+            Frontend::LoadBalancerOtherPort => (at.load_balancer(), OTHER_PORT),
+        };
+        ip.socket(family, port)
+    }
+
+    /// Names of the addresses that servers may see; the client's own goes before its node's.
+    fn names(&self, place: Place) -> Names {
+        let nodes = self.lab.nodes.iter().map(|node| (node.ip, node_name(node.number)));
+        let node = self.lab.node(1);
+        let pod = |name| node.pods.iter().find(|pod| pod.name == name).map(|pod| pod.ip);
+        let own = match place {
+            Place::Outside => Some(self.lab.on_lan().ip),
+            Place::Host => Some(node.ip),
+            Place::Pod => pod(CLIENT),
+            Place::Endpoint => pod("near"),
+        };
+        let all = nodes.chain(own.map(|ip| (ip, "the client")));
+        let both = |(ip, name): (Dual, &'static str)| Family::BOTH.map(|f| (ip.ip(f), name));
+        all.flat_map(both).collect()
+    }
+}
+
+impl Running {
+    /// Ends it. svclb is taken out of the kernel, too; kube-proxy's rules are left.
+    fn stop(self, node: &Node) -> Result<()> {
+        match self {
+            Self::Svclb(agent) => {
+                agent.terminate()?;
+                node.svclb(&["unload"]).map(drop)
+            }
+            Self::KubeProxy(mut proxy) => proxy.must_run(),
+        }
+    }
+}
+
+const LOCALHOST: Dual = Dual { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
+
+/// The client outside sends what is a Service's to the first node.
+fn lead_outside_to_the_node(lab: &Lab) -> Result<()> {
+    let node = lab.node(1).ip;
+    let route = |prefix: &&str| {
+        let via: IpAddr = if prefix.contains(':') { node.v6.into() } else { node.v4.into() };
+        format!("route add {prefix} via {via}\n")
+    };
+    lab.on_lan().netns().ip(SERVED.iter().map(route).collect::<String>())
+}
+
+fn node_name(number: u8) -> &'static str {
+    match number {
+        1 => "node1",
+        _ => "node2",
+    }
+}

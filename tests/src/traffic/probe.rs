@@ -1,0 +1,162 @@
+//! What a client gets: an answer of somebody who saw it under some address, or which failure.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, ErrorKind, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::{http::Answer, server::WHO};
+
+/// How long silence is listened to before it counts as such. A refusal that only the second packet
+/// brings needs more than a second.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A refusal that takes longer has waited for a packet to be sent again.
+const LATE: Duration = Duration::from_millis(700);
+
+/// What carries the question.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
+pub enum Protocol {
+    /// HTTP.
+    Tcp,
+    /// A datagram from a connected socket, which hears ICMP errors.
+    Udp,
+}
+
+impl Protocol {
+    /// All.
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// What came of one question.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A server answered.
+    Answered {
+        /// Its name.
+        name: String,
+        /// The client's address as it saw it.
+        client: IpAddr,
+    },
+    /// The connection was refused at once.
+    Refused,
+    /// The connection was refused, but only when it was tried again after a second.
+    RefusedLate,
+    /// There is no way to the address, by somebody's word.
+    Unreachable,
+    /// Nothing came back.
+    Silent,
+    /// Another failure, in the kernel's words.
+    Failed(String),
+}
+
+/// Asks `dst` from a new socket each time, `tries` times or until it does not answer: the different
+/// outcomes.
+///
+/// # Errors
+/// What answers is not the lab's server.
+pub fn ask(protocol: Protocol, dst: SocketAddr, tries: usize) -> Result<BTreeSet<Outcome>> {
+    let mut outcomes = BTreeSet::new();
+    for _ in 0..tries {
+        let outcome = once(protocol, dst)?;
+        let answered = matches!(outcome, Outcome::Answered { .. });
+        outcomes.insert(outcome);
+        if !answered {
+            break;
+        }
+    }
+    Ok(outcomes)
+}
+
+fn once(protocol: Protocol, dst: SocketAddr) -> Result<Outcome> {
+    let started = Instant::now();
+    let told = match protocol {
+        Protocol::Tcp => tcp(dst),
+        Protocol::Udp => udp(dst),
+    };
+    match told {
+        Ok(text) => {
+            let what = || format!("{} to {dst}: not the lab's server", protocol.name());
+            let answer: Answer = serde_json::from_str(&text).with_context(what)?;
+            Ok(Outcome::Answered { name: answer.name, client: answer.client.ip() })
+        }
+        Err(error) => Ok(failure(&error, started.elapsed())),
+    }
+}
+
+fn tcp(dst: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&dst, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: svclb-lab\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_head, body)| body.to_owned()).unwrap_or_default())
+}
+
+fn udp(dst: SocketAddr) -> io::Result<String> {
+    let any: IpAddr = match dst {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(dst)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send(WHO)?;
+    let mut buffer = [0; 2_048];
+    let length = socket.recv(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+fn failure(error: &io::Error, after: Duration) -> Outcome {
+    match error.kind() {
+        ErrorKind::ConnectionRefused if after < LATE => Outcome::Refused,
+        ErrorKind::ConnectionRefused => Outcome::RefusedLate,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Outcome::Silent,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Outcome::Unreachable,
+        _ => Outcome::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_port_refuses_at_once() {
+        for protocol in Protocol::ALL {
+            // Bound and gone again: nobody listens there.
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+            assert_eq!(ask(protocol, free, 3).unwrap(), BTreeSet::from([Outcome::Refused]));
+        }
+    }
+
+    #[test]
+    fn a_socket_that_says_nothing_is_silent() {
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let told = ask(Protocol::Udp, silent.local_addr().unwrap(), 1).unwrap();
+        assert_eq!(told, BTreeSet::from([Outcome::Silent]));
+    }
+
+    #[test]
+    fn a_refusal_after_a_second_is_late() {
+        let refused = io::Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(failure(&refused, LATE), Outcome::RefusedLate);
+        assert_eq!(failure(&refused, Duration::ZERO), Outcome::Refused);
+    }
+}
