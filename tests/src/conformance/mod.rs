@@ -12,6 +12,7 @@
 
 pub mod contract;
 pub mod document;
+mod elsewhere;
 mod judge;
 mod objects;
 mod scenario;
@@ -32,7 +33,7 @@ use crate::control_plane::Programs;
 /// # Errors
 /// The lab or the control plane cannot be built, or a proxy does not start.
 pub fn run(programs: Programs) -> Result<Vec<Judged>> {
-    let scenarios: Vec<&Scenario> = scenarios::all().collect();
+    let scenarios: Vec<&'static Scenario> = scenarios::all().collect();
     let mut world = World::build(programs, &scenarios)?;
     let svclb = world.observe(Proxy::Svclb, &scenarios)?;
     let kube_proxy = world.observe(Proxy::KubeProxy, &scenarios)?;

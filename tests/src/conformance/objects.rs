@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
-use super::scenario::{Endpoint, Scenario, Server};
+use super::scenario::{Endpoint, Frontend, Scenario, Server};
 use crate::lab::{Dual, Family, Lab};
 
 /// The port of every Service.
-pub(super) const PORT: u16 = 80;
+const PORT: u16 = 80;
 /// A port that no Service has.
-pub(super) const OTHER_PORT: u16 = 81;
+const OTHER_PORT: u16 = 81;
 /// The port of every server.
 pub(super) const TARGET: u16 = 8080;
 /// The first NodePort.
@@ -26,20 +26,28 @@ impl Addresses {
         Self(number)
     }
 
-    pub(super) fn cluster(self) -> Dual {
+    /// Where a frontend is, with its port; nothing for those at a node's own addresses.
+    pub(super) fn at(self, frontend: Frontend) -> Option<(Dual, u16)> {
+        match frontend {
+            Frontend::ClusterIp => Some((self.cluster(), PORT)),
+            Frontend::ClusterIpOtherPort => Some((self.cluster(), OTHER_PORT)),
+            Frontend::Unallocated => Some((Self::service(2, self.0), PORT)),
+            Frontend::ExternalIp => Some((self.external(), PORT)),
+            Frontend::LoadBalancer => Some((self.load_balancer(), PORT)),
+            Frontend::LoadBalancerOtherPort => Some((self.load_balancer(), OTHER_PORT)),
+            Frontend::NodePort | Frontend::Localhost => None,
+        }
+    }
+
+    fn cluster(self) -> Dual {
         Self::service(1, self.0)
     }
 
-    /// An address that no Service has.
-    pub(super) fn unallocated(self) -> Dual {
-        Self::service(2, self.0)
-    }
-
-    pub(super) fn external(self) -> Dual {
+    fn external(self) -> Dual {
         Self::documentation(Ipv4Addr::new(203, 0, 113, self.0), 1, self.0)
     }
 
-    pub(super) fn load_balancer(self) -> Dual {
+    fn load_balancer(self) -> Dual {
         Self::documentation(Ipv4Addr::new(198, 18, 0, self.0), 2, self.0)
     }
 
@@ -59,10 +67,6 @@ impl Addresses {
         Dual { v4, v6: Ipv6Addr::new(0x2001, 0xdb8, 0xcb, group, 0, 0, 0, u16::from(number)) }
     }
 }
-
-/// Prefixes of all addresses that clients outside must send to a node.
-pub(super) const SERVED: [&str; 5] =
-    ["10.96.0.0/16", "203.0.113.0/24", "198.18.0.0/24", "fd00:10:96::/112", "2001:db8:cb::/48"];
 
 /// The name of a scenario's Service.
 fn name(number: u8) -> String {

@@ -33,15 +33,29 @@ impl Seen {
 }
 
 impl std::fmt::Display for Seen {
-    /// One phrase if all are alike, else one for each protocol or family or both.
+    /// One phrase if all are alike, else one for each protocol or family, else that of most and
+    /// what differs from it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = self.0.iter();
         let by = |label: fn(&(Protocol, &str)) -> String| grouped(all.clone(), label);
         let text = by(|_| String::new())
             .or_else(|| by(|(protocol, _)| upper(*protocol)))
             .or_else(|| by(|(_, family)| (*family).to_owned()))
-            .or_else(|| by(|(protocol, family)| format!("{} {family}", upper(*protocol))));
-        f.write_str(&text.unwrap_or_default())
+            .unwrap_or_else(|| self.exceptions());
+        f.write_str(&text)
+    }
+}
+
+impl Seen {
+    /// The phrase of most, then those that differ, with protocol and family.
+    fn exceptions(&self) -> String {
+        let often = |text: &&String| self.0.values().filter(|other| other == text).count();
+        // The first of those that are equally frequent.
+        let usual = self.0.values().rev().max_by_key(often);
+        let others = self.0.iter().filter(|(_, text)| Some(*text) != usual);
+        let others = others
+            .map(|((protocol, family), text)| format!("{} {family}: {text}", upper(*protocol)));
+        usual.cloned().into_iter().chain(others).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -108,6 +122,7 @@ fn failure(outcome: &Outcome) -> Option<&str> {
         Outcome::Refused => Some("refused"),
         Outcome::RefusedLate => Some("refused after a second"),
         Outcome::Unreachable => Some("unreachable"),
+        Outcome::Forbidden => Some("not permitted"),
         Outcome::Silent => Some("no answer"),
         Outcome::Failed(text) => Some(text),
     }
@@ -149,8 +164,7 @@ mod tests {
         );
         assert_eq!(
             seen([refused, late, refused, refused], false),
-            "TCP IPv4: refused; TCP IPv6: refused after a second; UDP IPv4: refused; \
-             UDP IPv6: refused"
+            "refused; TCP IPv6: refused after a second"
         );
     }
 

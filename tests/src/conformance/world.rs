@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     thread,
     time::Duration,
 };
@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{
-    objects::{self, Addresses, OTHER_PORT, PORT, SERVED, TARGET},
+    elsewhere::Elsewhere,
+    objects::{self, Addresses, TARGET},
     scenario::{Frontend, Place, Scenario},
     seen::{Names, Seen},
 };
@@ -28,6 +29,10 @@ const TRIES: usize = 24;
 
 /// How long a proxy may take to program the last Service once it says that it is well.
 const PROGRAMMED_WITHIN: Duration = Duration::from_secs(30);
+
+/// No limit on ICMP errors to one peer.
+const UNLIMITED_ICMP: &[(&str, &str)] =
+    &[("net/ipv4/icmp_ratelimit", "0"), ("net/ipv6/icmp/ratelimit", "0")];
 
 /// A service proxy to compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +52,7 @@ enum Running {
 /// A control plane that knows all scenarios' objects, and two nodes with clients and servers.
 pub struct World {
     cluster: ControlPlane,
+    _elsewhere: Elsewhere,
     // After what runs in it.
     lab: Lab,
 }
@@ -56,20 +62,22 @@ impl World {
     ///
     /// # Errors
     /// The lab or the control plane cannot be built, or the API server refuses an object.
-    pub(super) fn build(programs: Programs, scenarios: &[&Scenario]) -> Result<Self> {
+    pub(super) fn build(programs: Programs, scenarios: &[&'static Scenario]) -> Result<Self> {
         let mut lab = Lab::new(&Preset::ROUTED)?;
         lab.node_mut(1).add_client_pod(CLIENT)?;
         for (name, node) in objects::servers() {
             lab.node_mut(node).add_pod(name, &[TARGET])?;
         }
-        lead_outside_to_the_node(&lab)?;
+        // Refusals must not be a matter of how many there were before.
+        lab.node(1).netns().sysctls(UNLIMITED_ICMP)?;
+        let elsewhere = Elsewhere::join(&lab, &asked(scenarios)).context("elsewhere")?;
         let cluster = ControlPlane::start(&lab, programs).context("control plane")?;
-        let world = Self { cluster, lab };
+        let world = Self { cluster, _elsewhere: elsewhere, lab };
         world.write(scenarios).context("objects of the scenarios")?;
         Ok(world)
     }
 
-    fn write(&self, scenarios: &[&Scenario]) -> Result<()> {
+    fn write(&self, scenarios: &[&'static Scenario]) -> Result<()> {
         let api = self.cluster.api();
         for node in &self.lab.nodes {
             api.apply(&manifests::node(node))?;
@@ -87,7 +95,11 @@ impl World {
     ///
     /// # Errors
     /// It does not start, or does not serve what it must.
-    pub(super) fn observe(&mut self, proxy: Proxy, scenarios: &[&Scenario]) -> Result<Vec<Seen>> {
+    pub(super) fn observe(
+        &mut self,
+        proxy: Proxy,
+        scenarios: &[&'static Scenario],
+    ) -> Result<Vec<Seen>> {
         let running: Result<Vec<Running>> =
             self.lab.nodes.iter().map(|node| self.start(proxy, node)).collect();
         let running = running.with_context(|| format!("{proxy:?}"))?;
@@ -111,7 +123,7 @@ impl World {
     }
 
     /// The last scenario's Service is the last that was written, and serves a pod in both families.
-    fn wait_until_programmed(&self, scenarios: &[&Scenario]) -> Result<()> {
+    fn wait_until_programmed(&self, scenarios: &[&'static Scenario]) -> Result<()> {
         let (number, last) = (1..).zip(scenarios).last().context("no scenarios")?;
         let pod = self.lab.node(1).pod(CLIENT)?.netns()?;
         for family in Family::BOTH {
@@ -181,16 +193,8 @@ impl World {
 
     fn address(&self, number: u8, frontend: Frontend, family: Family) -> SocketAddr {
         let (at, node) = (Addresses::of(number), self.lab.node(1).ip);
-        let (ip, port): (Dual, u16) = match frontend {
-            Frontend::ClusterIp => (at.cluster(), PORT),
-            Frontend::ClusterIpOtherPort => (at.cluster(), OTHER_PORT),
-            Frontend::Unallocated => (at.unallocated(), PORT),
-            Frontend::NodePort => (node, at.node_port()),
-            Frontend::Localhost => (LOCALHOST, at.node_port()),
-            Frontend::ExternalIp => (at.external(), PORT),
-            Frontend::LoadBalancer => (at.load_balancer(), PORT),
-            Frontend::LoadBalancerOtherPort => (at.load_balancer(), OTHER_PORT),
-        };
+        let own = if frontend == Frontend::Localhost { LOCALHOST } else { node };
+        let (ip, port) = at.at(frontend).unwrap_or((own, at.node_port()));
         ip.socket(family, port)
     }
 
@@ -226,14 +230,12 @@ impl Running {
 
 const LOCALHOST: Dual = Dual { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
 
-/// The client outside sends what is a Service's to the first node.
-fn lead_outside_to_the_node(lab: &Lab) -> Result<()> {
-    let node = lab.node(1).ip;
-    let route = |prefix: &&str| {
-        let via: IpAddr = if prefix.contains(':') { node.v6.into() } else { node.v4.into() };
-        format!("route add {prefix} via {via}\n")
+/// Everything that is asked and no node's own.
+fn asked(scenarios: &[&'static Scenario]) -> Vec<(Dual, u16)> {
+    let of = |(number, scenario): (u8, &&'static Scenario)| {
+        scenario.to.iter().filter_map(move |to| Addresses::of(number).at(*to))
     };
-    lab.on_lan().netns().ip(SERVED.iter().map(route).collect::<String>())
+    (1..).zip(scenarios).flat_map(of).collect()
 }
 
 fn node_name(number: u8) -> &'static str {

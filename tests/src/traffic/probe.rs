@@ -58,6 +58,8 @@ pub enum Outcome {
     RefusedLate,
     /// There is no way to the address, by somebody's word.
     Unreachable,
+    /// The kernel does not let the client send.
+    Forbidden,
     /// Nothing came back.
     Silent,
     /// Another failure, in the kernel's words.
@@ -127,6 +129,7 @@ fn failure(error: &io::Error, after: Duration) -> Outcome {
         ErrorKind::ConnectionRefused => Outcome::RefusedLate,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Outcome::Silent,
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Outcome::Unreachable,
+        ErrorKind::PermissionDenied => Outcome::Forbidden,
         _ => Outcome::Failed(error.to_string()),
     }
 }

@@ -19,7 +19,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "7.1",
         "a_client_outside_stays_at_its_endpoint_over_all_frontends",
         (Service::AFFINE, BOTH),
-        (Outside, &[NodePort, ExternalIp, LoadBalancer, ClusterIp]),
+        (Outside, &[NodePort, ExternalIp, LoadBalancer]),
         expect("always the same"),
     ),
     one(

@@ -4,7 +4,7 @@ use super::{
     BOTH, Endpoint,
     Frontend::{ClusterIp, NodePort},
     Place::{Host, Outside, Pod},
-    Scenario, Service, expect, one,
+    REFUSED, Scenario, Service, expect, one,
 };
 
 const PLAIN: Service = Service::PLAIN;
@@ -111,6 +111,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "an_endpoint_that_ends_and_does_not_serve_never_serves",
         (PLAIN, &[NEAR.terminating(false), FAR.terminating(false)]),
         (Pod, &[ClusterIp]),
-        expect("refused"),
+        REFUSED.missing("no answer"),
     ),
 ];

@@ -7,7 +7,23 @@ mod sources;
 mod verdicts;
 mod watched;
 
-use super::scenario::{Endpoint, Frontend, Place, Scenario, Service, expect};
+use super::scenario::{Endpoint, Expected, Frontend, Place, Scenario, Service, expect};
+
+/// What a service without endpoints is.
+const REFUSED: Expected = expect("refused").beyond(
+    "refused; TCP IPv6: refused after a second",
+    "an ICMPv6 error that comes while connect(2) still sends is not heard; a reset is",
+);
+/// As [`REFUSED`], for processes of the node.
+const HOST_REFUSED: Expected = expect("refused").beyond(
+    "not permitted; TCP IPv4: refused; TCP IPv6: refused after a second",
+    "the hooks at sockets answer before there is a packet for a firewall to forbid",
+);
+/// What is dropped, for processes of the node.
+const HOST_DROPPED: Expected = expect("no answer").beyond(
+    "TCP: no answer; UDP: not permitted",
+    "the node's own datagrams are lost as those of pods are",
+);
 
 /// Both endpoints, ready.
 const BOTH: &[Endpoint] = &[Endpoint::NEAR, Endpoint::FAR];
@@ -31,7 +47,7 @@ const fn one(
     name: &'static str,
     (service, endpoints): (Service, &'static [Endpoint]),
     (from, to): (Place, &'static [Frontend]),
-    expected: super::Expected,
+    expected: Expected,
 ) -> Scenario {
     Scenario { row, name, service, endpoints, from, to, expected }
 }
