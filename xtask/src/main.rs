@@ -5,6 +5,7 @@ mod btf;
 mod build;
 mod build_ebpf;
 mod cache;
+mod conformance;
 mod control_plane;
 mod demo;
 mod image;
@@ -50,6 +51,8 @@ enum Verb {
     Load(load::Options),
     /// Measure svclb on this machine: `bench agent` behind a real control plane
     Bench(bench::Options),
+    /// Compare svclb with the real kube-proxy, and write docs/conformance.md
+    Conformance,
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -78,6 +81,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Image(options) => image::run(&options),
         Verb::Load(options) => load::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Conformance => conformance::run(),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

@@ -7,7 +7,10 @@ mod sources;
 mod verdicts;
 mod watched;
 
-use super::scenario::{Endpoint, Expected, Frontend, Place, Scenario, Service, expect};
+use super::{
+    contract::Row,
+    scenario::{Endpoint, Expected, Frontend, Place, Scenario, Service, expect},
+};
 
 /// What a service without endpoints is.
 const REFUSED: Expected = expect("refused").beyond(
@@ -50,4 +53,9 @@ const fn one(
     expected: Expected,
 ) -> Scenario {
     Scenario { row, name, service, endpoints, from, to, expected }
+}
+
+/// Those of a row.
+pub(super) fn of(row: &Row) -> impl Iterator<Item = &'static Scenario> {
+    all().filter(|scenario| scenario.row == row.id)
 }

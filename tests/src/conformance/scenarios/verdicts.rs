@@ -21,20 +21,20 @@ const RANGED: Service = Service { source_ranges: &["203.0.113.0/24", "2001:db8:7
 const RANGED_LAN: Service = Service { source_ranges: &["192.0.2.0/24", "2001:db8::/64"], ..PLAIN };
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    one("4.1", "no_endpoint_refuses_a_pod", (PLAIN, &[]), (Pod, &[ClusterIp]), expect("refused")),
     one(
         "4.1",
-        "no_endpoint_refuses_the_host",
+        "no_endpoint_refuses_a_pod",
         (PLAIN, &[]),
-        (Host, &[ClusterIp]),
+        (Pod, &[ClusterIp]),
         REFUSED.missing("no answer"),
     ),
+    one("4.1", "no_endpoint_refuses_the_host", (PLAIN, &[]), (Host, &[ClusterIp]), HOST_REFUSED),
     one(
         "4.1",
         "no_endpoint_refuses_a_client_outside_at_the_node_port",
         (PLAIN, &[]),
         (Outside, &[NodePort]),
-        HOST_REFUSED,
+        REFUSED.missing("no answer"),
     ),
     one(
         "4.1",
@@ -62,7 +62,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "internal_policy_local_drops_a_pod_without_local_endpoint",
         (INTERNAL, FAR),
         (Pod, &[ClusterIp]),
-        REFUSED.missing("no answer"),
+        expect("no answer"),
     ),
     one(
         "4.2",
