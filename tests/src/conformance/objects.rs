@@ -111,16 +111,23 @@ fn port(protocol: &str, at: Addresses) -> Value {
     })
 }
 
-/// The slices of a scenario: for each family one for each set of protocols that endpoints serve.
-pub(super) fn slices(scenario: &Scenario, number: u8, lab: &Lab) -> Vec<Value> {
+/// The slices of a scenario with some endpoints: for each family one for each set of protocols that
+/// they serve.
+pub(super) fn slices(
+    scenario: &Scenario,
+    endpoints: &[Endpoint],
+    number: u8,
+    lab: &Lab,
+) -> Vec<Value> {
     let groups: [Option<&str>; 3] = [None, Some("TCP"), Some("UDP")];
     let mut slices = Vec::new();
     for family in Family::BOTH {
         for only in groups {
-            let endpoints = scenario.endpoints.iter().filter(|endpoint| endpoint.only == only);
+            let endpoints = endpoints.iter().filter(|endpoint| endpoint.only == only);
             let endpoints: Vec<Value> =
                 endpoints.map(|endpoint| written(endpoint, family, lab)).collect();
-            if !endpoints.is_empty() {
+            // Without endpoints, one is left.
+            if !endpoints.is_empty() || only.is_none() {
                 slices.push(slice(scenario, number, family, only, &endpoints));
             }
         }
@@ -157,9 +164,16 @@ fn slice(
 }
 
 fn written(endpoint: &Endpoint, family: Family, lab: &Lab) -> Value {
-    let (name, node) = endpoint.pod.place();
-    let pods = &lab.node(node).pods;
-    let ip = pods.iter().find(|pod| pod.name == name).map(|pod| pod.ip.ip(family));
+    let (_, node) = endpoint.pod.place();
+    let addresses: Vec<_> = [Some(endpoint.pod), endpoint.second]
+        .into_iter()
+        .flatten()
+        .filter_map(|server| {
+            let (name, node) = server.place();
+            let pods = &lab.node(node).pods;
+            pods.iter().find(|pod| pod.name == name).map(|pod| pod.ip.ip(family))
+        })
+        .collect();
     let [ready, serving, terminating] = endpoint.conditions;
     let mut hints = json!({});
     if let Some(zone) = endpoint.zone_hint {
@@ -169,7 +183,7 @@ fn written(endpoint: &Endpoint, family: Family, lab: &Lab) -> Value {
         hints["forNodes"] = json!([{ "name": node }]);
     }
     json!({
-        "addresses": [ip],
+        "addresses": addresses,
         "nodeName": lab.node(node).name,
         "conditions": { "ready": ready, "serving": serving, "terminating": terminating },
         "hints": if hints == json!({}) { Value::Null } else { hints },

@@ -11,6 +11,9 @@ pub struct Scenario {
     pub service: Service,
     /// Its endpoints.
     pub endpoints: &'static [Endpoint],
+    /// Those that it has afterwards, if they change: it is asked before and after, and what is seen
+    /// after counts.
+    pub then: Option<&'static [Endpoint]>,
     /// Who asks.
     pub from: Place,
     /// What is asked, one after the other; what is seen is put together.
@@ -71,6 +74,8 @@ pub struct Endpoint {
     pub node_hint: Option<&'static str>,
     /// Whether only the slices' TCP or UDP port is there.
     pub only: Option<&'static str>,
+    /// Another pod whose address comes after its own.
+    pub second: Option<Server>,
 }
 
 /// A pod that serves.
@@ -103,7 +108,7 @@ impl Endpoint {
 
     const fn of(pod: Server) -> Self {
         let conditions = [Some(true), Some(true), Some(false)];
-        Self { pod, conditions, zone_hint: None, node_hint: None, only: None }
+        Self { pod, conditions, zone_hint: None, node_hint: None, only: None, second: None }
     }
 
     /// It ends, and still serves or not.
@@ -129,6 +134,11 @@ impl Endpoint {
     /// It is for clients on a node.
     pub const fn for_node(self, node: &'static str) -> Self {
         Self { node_hint: Some(node), ..self }
+    }
+
+    /// It has another pod's address beside its own.
+    pub const fn and(self, second: Server) -> Self {
+        Self { second: Some(second), ..self }
     }
 
     /// It serves one protocol only.

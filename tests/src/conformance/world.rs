@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{
     elsewhere::Elsewhere,
     objects::{self, Addresses, TARGET},
-    scenario::{Frontend, Place, Scenario},
+    scenario::{Endpoint, Frontend, Place, Scenario, Server},
+    scenarios::SENTINEL,
     seen::{Names, Seen},
 };
 use crate::{
@@ -83,12 +84,17 @@ impl World {
             api.apply(&manifests::node(node))?;
             api.merge("v1", "Node", &node.name, &objects::zone(node.number))?;
         }
-        for (number, scenario) in (1..).zip(scenarios) {
-            let slices = objects::slices(scenario, number, &self.lab);
-            let all = [vec![objects::service(scenario, number)], slices].concat();
-            all.iter().try_for_each(|object| api.apply(&object.to_string()))?;
+        for (number, scenario) in numbered(scenarios).chain([SENTINEL]) {
+            api.apply(&objects::service(scenario, number).to_string())?;
+            self.put(scenario, scenario.endpoints, number)?;
         }
         Ok(())
+    }
+
+    /// Gives a scenario's Service these endpoints.
+    fn put(&self, scenario: &Scenario, endpoints: &[Endpoint], number: u8) -> Result<()> {
+        let slices = objects::slices(scenario, endpoints, number, &self.lab);
+        slices.iter().try_for_each(|slice| self.cluster.api().apply(&slice.to_string()))
     }
 
     /// Starts a proxy on both nodes, sees what becomes of each scenario, and takes the proxy away.
@@ -103,13 +109,27 @@ impl World {
         let running: Result<Vec<Running>> =
             self.lab.nodes.iter().map(|node| self.start(proxy, node)).collect();
         let running = running.with_context(|| format!("{proxy:?}"))?;
-        self.wait_until_programmed(scenarios).with_context(|| format!("{proxy:?}"))?;
-        let seen: Result<Vec<Seen>> =
-            (1..).zip(scenarios).map(|(number, scenario)| self.see(scenario, number)).collect();
+        let seen = self.see_all(scenarios).with_context(|| format!("{proxy:?}"))?;
         for (node, running) in self.lab.nodes.iter().zip(running) {
             running.stop(node)?;
         }
-        seen
+        self.change(scenarios, |scenario| Some(scenario.endpoints))?;
+        Ok(seen)
+    }
+
+    /// Those that change are asked twice.
+    fn see_all(&self, scenarios: &[&'static Scenario]) -> Result<Vec<Seen>> {
+        self.wait_for_sentinel(Server::Near)?;
+        let see = |(number, scenario)| self.see(scenario, number);
+        let mut all = numbered(scenarios).map(see).collect::<Result<Vec<Seen>>>()?;
+        self.change(scenarios, |scenario| scenario.then)?;
+        self.wait_for_sentinel(Server::Far)?;
+        for ((number, scenario), seen) in numbered(scenarios).zip(&mut all) {
+            if scenario.then.is_some() {
+                *seen = self.see(scenario, number)?;
+            }
+        }
+        Ok(all)
     }
 
     fn start(&self, proxy: Proxy, node: &Node) -> Result<Running> {
@@ -122,15 +142,28 @@ impl World {
         }
     }
 
-    /// The last scenario's Service is the last that was written, and serves a pod in both families.
-    fn wait_until_programmed(&self, scenarios: &[&'static Scenario]) -> Result<()> {
-        let (number, last) = (1..).zip(scenarios).last().context("no scenarios")?;
+    /// Gives other endpoints to the scenarios that change.
+    fn change(
+        &self,
+        scenarios: &[&'static Scenario],
+        to: impl Fn(&Scenario) -> Option<&'static [Endpoint]>,
+    ) -> Result<()> {
+        for (number, scenario) in numbered(scenarios).chain([SENTINEL]) {
+            let changes = scenario.then.and_then(|_| to(scenario));
+            changes.map_or(Ok(()), |endpoints| self.put(scenario, endpoints, number))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a pod that asks the Service that is always written last gets to this server.
+    fn wait_for_sentinel(&self, server: Server) -> Result<()> {
+        let ((number, sentinel), (name, _)) = (SENTINEL, server.place());
         let pod = self.lab.node(1).pod(CLIENT)?.netns()?;
         for family in Family::BOTH {
             let dst = self.address(number, Frontend::ClusterIp, family);
-            wait_for(last.name, PROGRAMMED_WITHIN, || {
+            wait_for(sentinel.name, PROGRAMMED_WITHIN, || {
                 let told = pod.run(|| probe::ask(Protocol::Tcp, dst, 1)).ok()?;
-                told.iter().any(|told| matches!(told, Outcome::Answered { .. })).then_some(())
+                told.iter().any(|told| told.is_of(name)).then_some(())
             })?;
         }
         Ok(())
@@ -147,10 +180,12 @@ impl World {
             told.map(|told| told.map_err(|_| anyhow!("asking panicked")).flatten()).collect()
         });
         let names = self.names(scenario.from);
+        // Which of several endpoints it is, chance says.
+        let pinned = scenario.service.affinity && scenario.endpoints.len() > 1;
         let mut seen = Seen::default();
         for ((protocol, family), told) in variants.iter().zip(told) {
             let told = told.with_context(|| scenario.name)?;
-            seen.add(*protocol, *family, &told, scenario.service.affinity, &names);
+            seen.add(*protocol, *family, &told, pinned, &names);
         }
         Ok(seen)
     }
@@ -230,12 +265,17 @@ impl Running {
 
 const LOCALHOST: Dual = Dual { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
 
+/// Scenarios with the numbers of their Services.
+fn numbered(scenarios: &[&'static Scenario]) -> impl Iterator<Item = (u8, &'static Scenario)> {
+    (1..).zip(scenarios.iter().copied())
+}
+
 /// Everything that is asked and no node's own.
 fn asked(scenarios: &[&'static Scenario]) -> Vec<(Dual, u16)> {
-    let of = |(number, scenario): (u8, &&'static Scenario)| {
+    let of = |(number, scenario): (u8, &'static Scenario)| {
         scenario.to.iter().filter_map(move |to| Addresses::of(number).at(*to))
     };
-    (1..).zip(scenarios).flat_map(of).collect()
+    numbered(scenarios).flat_map(of).collect()
 }
 
 fn node_name(number: u8) -> &'static str {

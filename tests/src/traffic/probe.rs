@@ -66,6 +66,13 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// Whether the server of this name answered.
+    pub fn is_of(&self, server: &str) -> bool {
+        matches!(self, Self::Answered { name, .. } if name == server)
+    }
+}
+
 /// Asks `dst` from a new socket each time, `tries` times or until it does not answer: the different
 /// outcomes.
 ///

@@ -49,6 +49,34 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
     one(
         "3.2",
+        "internal_policy_local_keeps_pods_on_their_node",
+        (Service::INTERNAL_LOCAL, BOTH),
+        (Pod, &[ClusterIp]),
+        expect("near as the client"),
+    ),
+    one(
+        "3.2",
+        "internal_policy_local_keeps_the_host_on_its_node",
+        (Service::INTERNAL_LOCAL, BOTH),
+        (Host, &[ClusterIp]),
+        expect("near as the client"),
+    ),
+    one(
+        "3.2",
+        "external_policy_local_keeps_clients_outside_on_the_node",
+        (Service::EXTERNAL_LOCAL, BOTH),
+        (Outside, &[NodePort]),
+        expect("near as the client"),
+    ),
+    one(
+        "3.2",
+        "external_policy_local_says_nothing_about_the_cluster_ip",
+        (Service::EXTERNAL_LOCAL, BOTH),
+        (Pod, &[ClusterIp]),
+        expect("far, near as the client"),
+    ),
+    one(
+        "3.2",
         "local_endpoints_that_end_serve_while_no_other_does",
         (Service::EXTERNAL_LOCAL, &[NEAR.terminating(true), FAR]),
         (Outside, &[NodePort]),
@@ -113,4 +141,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         (Pod, &[ClusterIp]),
         REFUSED.missing("no answer"),
     ),
+    one(
+        "3.1",
+        "an_endpoint_that_comes_serves",
+        (PLAIN, &[NEAR]),
+        (Pod, &[ClusterIp]),
+        expect("far, near as the client"),
+    )
+    .then(BOTH),
+    one(
+        "4.1",
+        "the_last_endpoint_that_goes_is_refused",
+        (PLAIN, &[NEAR]),
+        (Pod, &[ClusterIp]),
+        REFUSED.missing("no answer"),
+    )
+    .then(&[]),
 ];

@@ -9,7 +9,7 @@ mod watched;
 
 use super::{
     contract::Row,
-    scenario::{Endpoint, Expected, Frontend, Place, Scenario, Service, expect},
+    scenario::{Endpoint, Expected, Frontend, Place, Scenario, Server, Service, expect},
 };
 
 /// What a service without endpoints is.
@@ -31,7 +31,7 @@ const HOST_DROPPED: Expected = expect("no answer").beyond(
 /// Both endpoints, ready.
 const BOTH: &[Endpoint] = &[Endpoint::NEAR, Endpoint::FAR];
 
-/// All, in the contract's order. The last one serves pods, which tells that all are programmed.
+/// All, in the contract's order.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     let sections = [
         watched::SCENARIOS,
@@ -44,7 +44,20 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
     sections.into_iter().flatten()
 }
 
-/// A scenario with one frontend.
+/// What is written last, with its number: once its endpoints serve, those of all others do.
+pub(super) const SENTINEL: (u8, &Scenario) = (
+    u8::MAX,
+    &one(
+        "",
+        "the_last_service_is_served",
+        (Service::PLAIN, &[Endpoint::NEAR]),
+        (Place::Pod, &[Frontend::ClusterIp]),
+        expect("near as the client"),
+    )
+    .then(&[Endpoint::FAR]),
+);
+
+/// A scenario whose endpoints do not change.
 const fn one(
     row: &'static str,
     name: &'static str,
@@ -52,7 +65,14 @@ const fn one(
     (from, to): (Place, &'static [Frontend]),
     expected: Expected,
 ) -> Scenario {
-    Scenario { row, name, service, endpoints, from, to, expected }
+    Scenario { row, name, service, endpoints, then: None, from, to, expected }
+}
+
+impl Scenario {
+    /// It gets other endpoints after it was asked.
+    const fn then(self, endpoints: &'static [Endpoint]) -> Self {
+        Self { then: Some(endpoints), ..self }
+    }
 }
 
 /// Those of a row.

@@ -129,6 +129,27 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
     one(
         "4.5",
+        "the_host_outside_the_source_ranges_is_dropped",
+        (RANGED, BOTH),
+        (Host, &[LoadBalancer]),
+        HOST_DROPPED,
+    ),
+    one(
+        "4.5",
+        "the_host_inside_the_source_ranges_is_served",
+        (RANGED_LAN, FAR),
+        (Host, &[LoadBalancer]),
+        expect("far as the client"),
+    ),
+    one(
+        "4.5",
+        "source_ranges_say_nothing_about_the_node_port",
+        (RANGED, FAR),
+        (Outside, &[NodePort]),
+        expect("far as node1"),
+    ),
+    one(
+        "4.5",
         "a_client_inside_the_source_ranges_is_served",
         (RANGED_LAN, FAR),
         (Outside, &[LoadBalancer]),

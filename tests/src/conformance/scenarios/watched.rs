@@ -4,7 +4,7 @@ use super::{
     BOTH, Endpoint,
     Frontend::{ClusterIp, LoadBalancer},
     Place::{Outside, Pod},
-    REFUSED, Scenario, Service, expect, one,
+    REFUSED, Scenario, Server, Service, expect, one,
 };
 
 const ANOTHERS: Service =
@@ -49,6 +49,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         (PLAIN, &[Endpoint::NEAR.only("TCP"), Endpoint::FAR.only("UDP")]),
         (Pod, &[ClusterIp]),
         expect("TCP: near as the client; UDP: far as the client"),
+    ),
+    one(
+        "2.5",
+        "only_the_first_address_of_an_endpoint_counts",
+        (PLAIN, &[Endpoint::NEAR.and(Server::Far)]),
+        (Pod, &[ClusterIp]),
+        expect("near as the client"),
     ),
     one(
         "2.6",
