@@ -73,21 +73,35 @@ fn scenario(scenario: &Scenario) -> String {
 
 /// Why svclb is beyond, and what it lacks.
 fn notes() -> String {
-    let mut text = "\n## Beyond\n\n".to_owned();
-    for scenario in scenarios::all() {
-        if let Some((_, why)) = scenario.expected.beyond {
-            let _ = writeln!(text, "- {} `{}`: {why}.", scenario.row, scenario.name);
+    let beyond = by(|scenario| scenario.expected.beyond.map(|(_seen, why)| why));
+    let missing = by(|scenario| scenario.expected.missing.map(|_seen| scenario.expected.contract));
+    let mut text = String::new();
+    for (title, lead, groups) in [
+        ("Beyond", "Why kube-proxy is not followed:", beyond),
+        ("Not yet", "What the contract asks of svclb:", missing),
+    ] {
+        if !groups.is_empty() {
+            let _ = writeln!(text, "\n## {title}\n\n{lead}\n");
+        }
+        for (what, names) in groups {
+            let _ = writeln!(text, "- {what}: {}", names.join(", "));
         }
     }
-    let missing: Vec<_> = scenarios::all().filter(|one| one.expected.missing.is_some()).collect();
-    if !missing.is_empty() {
-        text.push_str("\n## Not yet\n\n");
-    }
-    for scenario in missing {
-        let contract = scenario.expected.contract;
-        let _ = writeln!(text, "- {} `{}`: {contract}.", scenario.row, scenario.name);
-    }
     text
+}
+
+/// Scenarios by what they have in common, in the order of the first of each.
+fn by(common: impl Fn(&Scenario) -> Option<&'static str>) -> Vec<(&'static str, Vec<String>)> {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for scenario in scenarios::all() {
+        let Some(what) = common(scenario) else { continue };
+        let name = format!("{} `{}`", scenario.row, scenario.name);
+        match groups.iter_mut().find(|(other, _)| *other == what) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((what, vec![name])),
+        }
+    }
+    groups
 }
 
 #[cfg(test)]

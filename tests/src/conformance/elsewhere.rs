@@ -10,6 +10,10 @@ use crate::lab::{Dual, Family, Lab, Process, Station, address};
 /// The name that its answers carry.
 const NAME: &str = "elsewhere";
 
+/// No answers to pings.
+const NO_ECHO: &[(&str, &str)] =
+    &[("net/ipv4/icmp_echo_ignore_all", "1"), ("net/ipv6/icmp/echo_ignore_all", "1")];
+
 /// Its own addresses on the nodes' LAN are beside the control plane's.
 fn own() -> Dual {
     let Dual { v4, v6 } = address::control_plane();
@@ -31,6 +35,8 @@ impl Elsewhere {
     pub(super) fn join(lab: &Lab, asked: &[(Dual, u16)]) -> Result<Self> {
         let station = lab.add_station(NAME, own())?;
         let node = lab.node(1);
+        // An echo is no answer of a server.
+        station.netns().sysctls(NO_ECHO)?;
         let mut hosts: Vec<Dual> = asked.iter().map(|(ip, _port)| *ip).collect();
         hosts.dedup();
         station.netns().ip(hosts.iter().map(|ip| addresses(*ip)).collect::<String>())?;

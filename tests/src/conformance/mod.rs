@@ -4,17 +4,19 @@
 //! A [`Scenario`] is a Service of its own, a client, an address to ask, and what must come of it: by
 //! the contract, and where they differ from it by kube-proxy ("beyond") or by svclb so far
 //! ("missing"). All are driven once with svclb on the nodes and once with kube-proxy, over TCP and
-//! UDP in both families ([`World`]). What is seen must be what the scenario says, exactly, so a
+//! UDP in both families. What is seen must be what the scenario says, exactly, so a
 //! deviation that goes away is told just as one that comes.
 //!
 //! `cargo xtask conformance` prints the comparison and writes `docs/conformance.md`, which follows
 //! from the scenarios and the rows of the contract alone ([`document`]).
 
+mod ask;
 pub mod contract;
 pub mod document;
 mod elsewhere;
 mod judge;
 mod objects;
+mod proxy;
 mod scenario;
 pub mod scenarios;
 mod seen;
@@ -23,8 +25,9 @@ mod world;
 use anyhow::Result;
 
 pub use judge::{Judged, Verdict};
+pub use proxy::Proxy;
 pub use scenario::{Expected, Scenario};
-pub use world::{Proxy, World};
+use world::World;
 
 use crate::control_plane::Programs;
 

@@ -1,5 +1,7 @@
 //! What a scenario says.
 
+use crate::traffic::probe::Protocol;
+
 /// One question to one Service, and what must come of it.
 #[derive(Debug)]
 pub struct Scenario {
@@ -16,6 +18,8 @@ pub struct Scenario {
     pub then: Option<&'static [Endpoint]>,
     /// Who asks.
     pub from: Place,
+    /// By which means.
+    pub protocols: &'static [Protocol],
     /// What is asked, one after the other; what is seen is put together.
     pub to: &'static [Frontend],
     /// What must come of it.

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Seen(BTreeMap<(Protocol, &'static str), String>);
 
 /// Names of addresses.
-pub(super) type Names = BTreeMap<IpAddr, &'static str>;
+pub(super) type Names = BTreeMap<IpAddr, String>;
 
 impl Seen {
     /// Adds the outcomes of one protocol and family; `pinned` makes one answer's name "one of them".
@@ -81,17 +81,17 @@ fn upper(protocol: Protocol) -> String {
     protocol.name().to_uppercase()
 }
 
-/// Who answered and whom they saw, or the failure; several are joined with "or".
+/// Who answered and whom they saw, or what else came of it; several are joined with "or".
 fn phrase(outcomes: &BTreeSet<Outcome>, pinned: bool, names: &Names) -> String {
     let mut by_client: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (name, client) in outcomes.iter().filter_map(answer) {
-        let client = names.get(&client).map_or_else(|| client.to_string(), |n| (*n).into());
+        let client = names.get(&client).map_or_else(|| client.to_string(), String::clone);
         by_client.entry(client).or_default().insert(name);
     }
     let who = if pinned { pin(&by_client) } else { spread(&by_client) };
     let answers = (!by_client.is_empty()).then_some(who);
-    let failures = outcomes.iter().filter_map(failure).map(str::to_owned);
-    answers.into_iter().chain(failures).collect::<Vec<_>>().join(" or ")
+    let others = outcomes.iter().filter_map(other).map(str::to_owned);
+    answers.into_iter().chain(others).collect::<Vec<_>>().join(" or ")
 }
 
 /// Whether one endpoint has answered all, whoever the client was to it.
@@ -116,9 +116,10 @@ fn answer(outcome: &Outcome) -> Option<(&str, IpAddr)> {
     }
 }
 
-fn failure(outcome: &Outcome) -> Option<&str> {
+fn other(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Answered { .. } => None,
+        Outcome::Echoed => Some("answered"),
         Outcome::Refused => Some("refused"),
         Outcome::RefusedLate => Some("refused after a second"),
         Outcome::Unreachable => Some("unreachable"),
@@ -139,13 +140,13 @@ mod tests {
     }
 
     fn seen(outcomes: [&[Outcome]; 4], pinned: bool) -> String {
-        let names = Names::from([(Ipv4Addr::new(192, 0, 2, 1).into(), "node1")]);
+        let names = Names::from([(Ipv4Addr::new(192, 0, 2, 1).into(), "node1".into())]);
         let mut seen = Seen::default();
         let mut outcomes = outcomes.iter();
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::SERVED {
             for family in Family::BOTH {
                 let outcomes = outcomes.next().unwrap().iter().cloned().collect();
-                seen.add(protocol, family, &outcomes, pinned, &names);
+                seen.add(*protocol, family, &outcomes, pinned, &names);
             }
         }
         seen.to_string()

@@ -1,32 +1,25 @@
 //! The cluster in which both proxies run, one after the other.
 
-use std::{
-    collections::BTreeSet,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use super::{
     elsewhere::Elsewhere,
     objects::{self, Addresses, TARGET},
-    scenario::{Endpoint, Frontend, Place, Scenario, Server},
+    proxy::{Proxy, Running},
+    scenario::{Endpoint, Frontend, Scenario, Server},
     scenarios::SENTINEL,
-    seen::{Names, Seen},
+    seen::Seen,
 };
 use crate::{
-    control_plane::{ControlPlane, KubeProxy, Programs},
-    lab::{Agent, Dual, Family, Lab, Node, Preset, manifests, wait_for},
-    traffic::probe::{self, Outcome, Protocol},
+    control_plane::{ControlPlane, Programs},
+    lab::{Dual, Family, Lab, Preset, manifests, wait_for},
+    traffic::probe::{self, Protocol},
 };
 
 /// The pod that asks.
-const CLIENT: &str = "client";
-
-/// How often a frontend is asked: of two endpoints one stays unseen once in some ten million times.
-const TRIES: usize = 24;
+pub(super) const CLIENT: &str = "client";
 
 /// How long a proxy may take to program the last Service once it says that it is well.
 const PROGRAMMED_WITHIN: Duration = Duration::from_secs(30);
@@ -35,27 +28,12 @@ const PROGRAMMED_WITHIN: Duration = Duration::from_secs(30);
 const UNLIMITED_ICMP: &[(&str, &str)] =
     &[("net/ipv4/icmp_ratelimit", "0"), ("net/ipv6/icmp/ratelimit", "0")];
 
-/// A service proxy to compare.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Proxy {
-    /// This project's.
-    Svclb,
-    /// Kubernetes' own, in its nftables mode.
-    KubeProxy,
-}
-
-/// A proxy that runs on a node.
-enum Running {
-    Svclb(Agent),
-    KubeProxy(KubeProxy),
-}
-
 /// A control plane that knows all scenarios' objects, and two nodes with clients and servers.
-pub struct World {
+pub(super) struct World {
     cluster: ControlPlane,
     _elsewhere: Elsewhere,
     // After what runs in it.
-    lab: Lab,
+    pub(super) lab: Lab,
 }
 
 impl World {
@@ -68,6 +46,11 @@ impl World {
         lab.node_mut(1).add_client_pod(CLIENT)?;
         for (name, node) in objects::servers() {
             lab.node_mut(node).add_pod(name, &[TARGET])?;
+        }
+        // Sockets for pings are for nobody otherwise.
+        for client in [lab.node(1).netns(), lab.node(1).pod(CLIENT)?.netns()?, lab.on_lan().netns()]
+        {
+            client.sysctls(&[("net/ipv4/ping_group_range", "0 0")])?;
         }
         // Refusals must not be a matter of how many there were before.
         lab.node(1).netns().sysctls(UNLIMITED_ICMP)?;
@@ -107,7 +90,7 @@ impl World {
         scenarios: &[&'static Scenario],
     ) -> Result<Vec<Seen>> {
         let running: Result<Vec<Running>> =
-            self.lab.nodes.iter().map(|node| self.start(proxy, node)).collect();
+            self.lab.nodes.iter().map(|node| proxy.start(node, &self.cluster)).collect();
         let running = running.with_context(|| format!("{proxy:?}"))?;
         let seen = self.see_all(scenarios).with_context(|| format!("{proxy:?}"))?;
         for (node, running) in self.lab.nodes.iter().zip(running) {
@@ -130,16 +113,6 @@ impl World {
             }
         }
         Ok(all)
-    }
-
-    fn start(&self, proxy: Proxy, node: &Node) -> Result<Running> {
-        let kubeconfig = self.cluster.kubeconfig();
-        match proxy {
-            Proxy::Svclb => Agent::follow_cluster(node, kubeconfig, &[]).map(Running::Svclb),
-            Proxy::KubeProxy => {
-                KubeProxy::start(node, self.cluster.programs(), kubeconfig).map(Running::KubeProxy)
-            }
-        }
     }
 
     /// Gives other endpoints to the scenarios that change.
@@ -168,102 +141,7 @@ impl World {
         }
         Ok(())
     }
-
-    /// All protocols and families at once: what waits for silence waits once.
-    fn see(&self, scenario: &Scenario, number: u8) -> Result<Seen> {
-        let variants = Protocol::ALL.map(|protocol| Family::BOTH.map(|family| (protocol, family)));
-        let variants = variants.as_flattened();
-        let told: Vec<Result<BTreeSet<Outcome>>> = thread::scope(|scope| {
-            let ask = |(protocol, family)| move || self.ask(scenario, number, protocol, family);
-            let asking: Vec<_> = variants.iter().map(|one| scope.spawn(ask(*one))).collect();
-            let told = asking.into_iter().map(thread::ScopedJoinHandle::join);
-            told.map(|told| told.map_err(|_| anyhow!("asking panicked")).flatten()).collect()
-        });
-        let names = self.names(scenario.from);
-        // Which of several endpoints it is, chance says.
-        let pinned = scenario.service.affinity && scenario.endpoints.len() > 1;
-        let mut seen = Seen::default();
-        for ((protocol, family), told) in variants.iter().zip(told) {
-            let told = told.with_context(|| scenario.name)?;
-            seen.add(*protocol, *family, &told, pinned, &names);
-        }
-        Ok(seen)
-    }
-
-    fn ask(
-        &self,
-        scenario: &Scenario,
-        number: u8,
-        protocol: Protocol,
-        family: Family,
-    ) -> Result<BTreeSet<Outcome>> {
-        let frontends = scenario.to.iter();
-        let told: Result<Vec<_>> = frontends
-            .map(|to| self.ask_from(scenario.from, protocol, self.address(number, *to, family)))
-            .collect();
-        Ok(told?.into_iter().flatten().collect())
-    }
-
-    /// Processes of nodes and pods are in their node's control group, as a kubelet puts them.
-    fn ask_from(
-        &self,
-        place: Place,
-        protocol: Protocol,
-        dst: SocketAddr,
-    ) -> Result<BTreeSet<Outcome>> {
-        let node = self.lab.node(1);
-        let netns = match place {
-            Place::Outside => {
-                let outside = self.lab.on_lan().netns();
-                return outside.run(|| probe::ask(protocol, dst, TRIES));
-            }
-            Place::Host => node.netns(),
-            Place::Pod => node.pod(CLIENT)?.netns()?,
-            Place::Endpoint => node.pod("near")?.netns()?,
-        };
-        let (tries, dst) = (TRIES.to_string(), dst.to_string());
-        let told = node.lab_tool(netns, &["probe", protocol.name(), "--tries", &tries, &dst])?;
-        serde_json::from_str(&told).context("lab-tool: not its output")
-    }
-
-    fn address(&self, number: u8, frontend: Frontend, family: Family) -> SocketAddr {
-        let (at, node) = (Addresses::of(number), self.lab.node(1).ip);
-        let own = if frontend == Frontend::Localhost { LOCALHOST } else { node };
-        let (ip, port) = at.at(frontend).unwrap_or((own, at.node_port()));
-        ip.socket(family, port)
-    }
-
-    /// Names of the addresses that servers may see; the client's own goes before its node's.
-    fn names(&self, place: Place) -> Names {
-        let nodes = self.lab.nodes.iter().map(|node| (node.ip, node_name(node.number)));
-        let node = self.lab.node(1);
-        let pod = |name| node.pods.iter().find(|pod| pod.name == name).map(|pod| pod.ip);
-        let own = match place {
-            Place::Outside => Some(self.lab.on_lan().ip),
-            Place::Host => Some(node.ip),
-            Place::Pod => pod(CLIENT),
-            Place::Endpoint => pod("near"),
-        };
-        let all = nodes.chain(own.map(|ip| (ip, "the client")));
-        let both = |(ip, name): (Dual, &'static str)| Family::BOTH.map(|f| (ip.ip(f), name));
-        all.flat_map(both).collect()
-    }
 }
-
-impl Running {
-    /// Ends it. svclb is taken out of the kernel, too; kube-proxy's rules are left.
-    fn stop(self, node: &Node) -> Result<()> {
-        match self {
-            Self::Svclb(agent) => {
-                agent.terminate()?;
-                node.svclb(&["unload"]).map(drop)
-            }
-            Self::KubeProxy(mut proxy) => proxy.must_run(),
-        }
-    }
-}
-
-const LOCALHOST: Dual = Dual { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
 
 /// Scenarios with the numbers of their Services.
 fn numbered(scenarios: &[&'static Scenario]) -> impl Iterator<Item = (u8, &'static Scenario)> {
@@ -276,11 +154,4 @@ fn asked(scenarios: &[&'static Scenario]) -> Vec<(Dual, u16)> {
         scenario.to.iter().filter_map(move |to| Addresses::of(number).at(*to))
     };
     numbered(scenarios).flat_map(of).collect()
-}
-
-fn node_name(number: u8) -> &'static str {
-    match number {
-        1 => "node1",
-        _ => "node2",
-    }
 }

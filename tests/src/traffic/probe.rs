@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use serde::{Deserialize, Serialize};
 
 use super::{http::Answer, server::WHO};
@@ -27,17 +28,20 @@ pub enum Protocol {
     Tcp,
     /// A datagram from a connected socket, which hears ICMP errors.
     Udp,
+    /// An ICMP or ICMPv6 echo.
+    Ping,
 }
 
 impl Protocol {
-    /// All.
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    /// Those that servers answer.
+    pub const SERVED: &[Self] = &[Self::Tcp, Self::Udp];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Ping => "ping",
         }
     }
 }
@@ -52,6 +56,8 @@ pub enum Outcome {
         /// The client's address as it saw it.
         client: IpAddr,
     },
+    /// An echo came back.
+    Echoed,
     /// The connection was refused at once.
     Refused,
     /// The connection was refused, but only when it was tried again after a second.
@@ -82,7 +88,7 @@ pub fn ask(protocol: Protocol, dst: SocketAddr, tries: usize) -> Result<BTreeSet
     let mut outcomes = BTreeSet::new();
     for _ in 0..tries {
         let outcome = once(protocol, dst)?;
-        let answered = matches!(outcome, Outcome::Answered { .. });
+        let answered = matches!(outcome, Outcome::Answered { .. } | Outcome::Echoed);
         outcomes.insert(outcome);
         if !answered {
             break;
@@ -96,8 +102,10 @@ fn once(protocol: Protocol, dst: SocketAddr) -> Result<Outcome> {
     let told = match protocol {
         Protocol::Tcp => tcp(dst),
         Protocol::Udp => udp(dst),
+        Protocol::Ping => ping(dst.ip()).map(|()| String::new()),
     };
     match told {
+        Ok(_) if protocol == Protocol::Ping => Ok(Outcome::Echoed),
         Ok(text) => {
             let what = || format!("{} to {dst}: not the lab's server", protocol.name());
             let answer: Answer = serde_json::from_str(&text).with_context(what)?;
@@ -130,6 +138,21 @@ fn udp(dst: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
+/// Sends an echo request and waits for its answer; the kernel does checksum and identifier.
+fn ping(to: IpAddr) -> io::Result<()> {
+    let (family, protocol, request) = match to {
+        IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8),
+        IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128),
+    };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, protocol)?;
+    // Only its calls are of use: connect, send and receive are the same for both.
+    let socket = UdpSocket::from(socket);
+    socket.connect((to, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send(&[request, 0, 0, 0, 0, 0, 0, 1])?;
+    socket.recv(&mut [0; 64]).map(drop)
+}
+
 fn failure(error: &io::Error, after: Duration) -> Outcome {
     match error.kind() {
         ErrorKind::ConnectionRefused if after < LATE => Outcome::Refused,
@@ -149,10 +172,10 @@ mod tests {
 
     #[test]
     fn a_closed_port_refuses_at_once() {
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::SERVED {
             // Bound and gone again: nobody listens there.
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-            assert_eq!(ask(protocol, free, 3).unwrap(), BTreeSet::from([Outcome::Refused]));
+            assert_eq!(ask(*protocol, free, 3).unwrap(), BTreeSet::from([Outcome::Refused]));
         }
     }
 

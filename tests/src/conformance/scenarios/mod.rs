@@ -12,20 +12,22 @@ use super::{
     scenario::{Endpoint, Expected, Frontend, Place, Scenario, Server, Service, expect},
 };
 
+use crate::traffic::probe::Protocol;
+
 /// What a service without endpoints is.
 const REFUSED: Expected = expect("refused").beyond(
     "refused; TCP IPv6: refused after a second",
-    "an ICMPv6 error that comes while connect(2) still sends is not heard; a reset is",
+    "it answers TCP with an ICMP error, which clients over IPv6 hear only when they try again",
 );
 /// As [`REFUSED`], for processes of the node.
 const HOST_REFUSED: Expected = expect("refused").beyond(
     "not permitted; TCP IPv4: refused; TCP IPv6: refused after a second",
-    "the hooks at sockets answer before there is a packet for a firewall to forbid",
+    "it forbids the node's own datagrams, where clients know what a refusal means",
 );
 /// What is dropped, for processes of the node.
 const HOST_DROPPED: Expected = expect("no answer").beyond(
     "TCP: no answer; UDP: not permitted",
-    "the node's own datagrams are lost as those of pods are",
+    "it forbids the node's own datagrams, where those of pods are lost",
 );
 
 /// Both endpoints, ready.
@@ -65,10 +67,25 @@ const fn one(
     (from, to): (Place, &'static [Frontend]),
     expected: Expected,
 ) -> Scenario {
-    Scenario { row, name, service, endpoints, then: None, from, to, expected }
+    Scenario {
+        row,
+        name,
+        service,
+        endpoints,
+        then: None,
+        from,
+        protocols: Protocol::SERVED,
+        to,
+        expected,
+    }
 }
 
 impl Scenario {
+    /// It is asked by an ICMP or ICMPv6 echo instead.
+    const fn ping(self) -> Self {
+        Self { protocols: &[Protocol::Ping], ..self }
+    }
+
     /// It gets other endpoints after it was asked.
     const fn then(self, endpoints: &'static [Endpoint]) -> Self {
         Self { then: Some(endpoints), ..self }

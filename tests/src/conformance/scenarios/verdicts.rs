@@ -1,7 +1,7 @@
 //! Section 4: what becomes of clients that no endpoint serves.
 
 use super::{
-    BOTH, Endpoint,
+    BOTH, Endpoint, Expected,
     Frontend::{
         ClusterIp, ClusterIpOtherPort, ExternalIp, LoadBalancer, LoadBalancerOtherPort, NodePort,
         Unallocated,
@@ -19,6 +19,12 @@ const FAR: &[Endpoint] = &[Endpoint::FAR];
 const RANGED: Service = Service { source_ranges: &["203.0.113.0/24", "2001:db8:77::/48"], ..PLAIN };
 /// The LAN of the nodes and the clients outside.
 const RANGED_LAN: Service = Service { source_ranges: &["192.0.2.0/24", "2001:db8::/64"], ..PLAIN };
+/// What becomes of a ping. The contract wants an answer; kube-proxy knows of ports only.
+const fn echo(kube_proxy: &'static str) -> Expected {
+    expect("answered")
+        .beyond(kube_proxy, "an echo has no port that it could serve")
+        .missing("no answer")
+}
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     one(
@@ -197,4 +203,22 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         (Outside, &[LoadBalancerOtherPort]),
         expect("elsewhere as the client"),
     ),
+    one("4.9", "a_ping_of_a_pod_is_answered", (PLAIN, BOTH), (Pod, &[ClusterIp]), echo("refused"))
+        .ping(),
+    one(
+        "4.9",
+        "a_ping_of_the_host_is_answered",
+        (PLAIN, BOTH),
+        (Host, &[ClusterIp]),
+        echo("IPv4: not permitted; IPv6: refused"),
+    )
+    .ping(),
+    one(
+        "4.9",
+        "a_ping_of_a_client_outside_is_answered",
+        (PLAIN, BOTH),
+        (Outside, &[LoadBalancer]),
+        echo("no answer"),
+    )
+    .ping(),
 ];
