@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     objects::Addresses,
-    scenario::{Frontend, Place, Scenario},
+    scenario::{Frontend, Place, Scenario, Server},
     seen::{Names, Seen},
     world::{CLIENT, World},
 };
@@ -23,6 +23,9 @@ use crate::{
 const TRIES: usize = 24;
 
 const LOCALHOST: Dual = Dual { v4: Ipv4Addr::LOCALHOST, v6: Ipv6Addr::LOCALHOST };
+
+/// The endpoint that asks itself.
+const NEAR: &str = Server::Near.place().0;
 
 impl World {
     /// All protocols and families at once: what waits for silence waits once.
@@ -75,7 +78,7 @@ impl World {
             }
             Place::Host => node.netns(),
             Place::Pod => node.pod(CLIENT)?.netns()?,
-            Place::Endpoint => node.pod("near")?.netns()?,
+            Place::Endpoint => node.pod(NEAR)?.netns()?,
         };
         let (tries, dst) = (TRIES.to_string(), dst.to_string());
         let told = node.lab_tool(netns, &["probe", protocol.name(), "--tries", &tries, &dst])?;
@@ -98,7 +101,7 @@ impl World {
             Place::Outside => Some(self.lab.on_lan().ip),
             Place::Host => Some(node.ip),
             Place::Pod => pod(CLIENT),
-            Place::Endpoint => pod("near"),
+            Place::Endpoint => pod(NEAR),
         };
         let all = nodes.chain(own.map(|ip| (ip, "the client")));
         let both = |(ip, name): (Dual, &str)| Family::BOTH.map(|f| (ip.ip(f), name.to_owned()));

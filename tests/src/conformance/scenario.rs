@@ -96,7 +96,7 @@ impl Server {
     pub const ALL: [Self; 2] = [Self::Near, Self::Far];
 
     /// Its name, and how many its node is.
-    pub fn place(self) -> (&'static str, u8) {
+    pub const fn place(self) -> (&'static str, u8) {
         match self {
             Self::Near => ("near", 1),
             Self::Far => ("far", 2),

@@ -26,6 +26,12 @@ fn scenarios_belong_to_rows_and_have_names_of_their_own() {
     }
 }
 
+#[test]
+fn there_are_addresses_for_all_scenarios() {
+    // A byte tells them apart, and the last one has the greatest.
+    assert!(scenarios::all().count() < usize::from(scenarios::SENTINEL.0));
+}
+
 /// What the sources of a folder say, those of this comparison apart.
 fn sources(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
