@@ -1,5 +1,6 @@
 //! The lab, the traffic and the packet builder of svclb's tests.
 
+pub mod conformance;
 pub mod control_plane;
 pub mod differential;
 pub mod exposition;

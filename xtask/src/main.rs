@@ -5,6 +5,7 @@ mod btf;
 mod build;
 mod build_ebpf;
 mod cache;
+mod conformance;
 mod control_plane;
 mod demo;
 mod differential;
@@ -51,6 +52,8 @@ enum Verb {
     Load(load::Options),
     /// Measure svclb on this machine: `bench agent` behind a real control plane
     Bench(bench::Options),
+    /// Compare svclb with the real kube-proxy, and write docs/conformance.md
+    Conformance,
     /// Compare the kernel programs with the model of the contract, packet by packet
     Differential(differential::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
@@ -81,6 +84,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Image(options) => image::run(&options),
         Verb::Load(options) => load::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Conformance => conformance::run(),
         Verb::Differential(options) => differential::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),

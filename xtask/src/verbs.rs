@@ -6,6 +6,7 @@ use crate::Arguments;
 
 const TEXTS: &[(&str, &str)] = &[
     ("README.md", include_str!("../../README.md")),
+    ("docs/conformance.md", include_str!("../../docs/conformance.md")),
     ("docs/install.md", include_str!("../../docs/install.md")),
     ("docs/performance.md", include_str!("../../docs/performance.md")),
     ("Containerfile", include_str!("../../Containerfile")),

@@ -21,6 +21,7 @@
 
 mod api;
 mod components;
+mod kube_proxy;
 mod kubeconfig;
 mod pki;
 mod programs;
@@ -35,6 +36,7 @@ use anyhow::{Context as _, Result, bail};
 
 pub use api::Api;
 pub use components::SERVICE_RANGES;
+pub use kube_proxy::KubeProxy;
 pub use programs::Programs;
 
 use crate::lab::{Dual, Lab, Process, Station, address, command, wait_for};
@@ -99,6 +101,11 @@ impl ControlPlane {
     /// The administrator's kubeconfig, with an address that every node reaches.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The programs it was started from.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The URL of the API server, which every node reaches.

@@ -27,16 +27,6 @@ impl Programs {
     /// # Errors
     /// One is missing; the message says which, and what to do.
     pub fn find() -> Result<Self> {
-        let folders = folders()?;
-        let find = |name: &str| {
-            let path = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-            path.with_context(|| {
-                format!(
-                    "{name} is missing: `cargo xtask setup` builds it with Go, or name a folder \
-                     that has it in KUBEBUILDER_ASSETS"
-                )
-            })
-        };
         Ok(Self {
             etcd: find("etcd")?,
             apiserver: find("kube-apiserver")?,
@@ -44,6 +34,24 @@ impl Programs {
             kubectl: find("kubectl")?,
         })
     }
+
+    /// kube-proxy of the same version, which is no part of a control plane and looked for apart.
+    ///
+    /// # Errors
+    /// As [`Programs::find`].
+    pub fn kube_proxy(&self) -> Result<PathBuf> {
+        find("kube-proxy")
+    }
+}
+
+fn find(name: &str) -> Result<PathBuf> {
+    let path = folders()?.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+    path.with_context(|| {
+        format!(
+            "{name} is missing: `cargo xtask setup` builds it with Go, or name a folder that has \
+             it in KUBEBUILDER_ASSETS"
+        )
+    })
 }
 
 fn folders() -> Result<Vec<PathBuf>> {

@@ -130,8 +130,9 @@ impl Node {
 
     fn serve(&self, name: &str, ip: Dual, ports: &[u16], netns: &Netns) -> Result<Process> {
         let log = self.folder.join(format!("{name}.log"));
-        let mut server = pod::serve(name, ip, ports, netns, &self.cgroup, &log)?;
-        pod::wait_until_served(&mut server, ip, ports, &self.netns)?;
+        let sockets = pod::sockets(ip, ports);
+        let mut server = pod::serve(name, &sockets, netns, &self.cgroup, &log)?;
+        pod::wait_until_served(&mut server, &sockets, &self.netns)?;
         Ok(server)
     }
 

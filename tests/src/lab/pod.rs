@@ -58,41 +58,38 @@ impl Pod {
     }
 }
 
-/// Starts the server `name` in `netns`, listening at every port of `ports` on both addresses.
+/// Starts the server `name` in `netns`, listening at `sockets`.
 pub(super) fn serve(
     name: &str,
-    ip: Dual,
-    ports: &[u16],
+    sockets: &[SocketAddr],
     netns: &Netns,
     cgroup: &Path,
     log: &Path,
 ) -> Result<Process> {
     let mut command = Command::new(binary("lab-tool", "SVCLB_LAB_TOOL", "svclb-tests")?);
     command.args(["serve", "--name", name]);
-    for socket in sockets(ip, ports) {
-        command.arg(socket.to_string());
-    }
+    command.args(sockets.iter().map(ToString::to_string));
     Process::start(command, netns, cgroup, log)
 }
 
-/// Waits until the server answers to connections from `from`, on both families.
+/// Waits until the server answers to connections from `from` at all of `sockets`.
 pub(super) fn wait_until_served(
     server: &mut Process,
-    ip: Dual,
-    ports: &[u16],
+    sockets: &[SocketAddr],
     from: &Netns,
 ) -> Result<()> {
     from.run(|| {
-        sockets(ip, ports).try_for_each(|socket| {
+        sockets.iter().try_for_each(|socket| {
             server.must_run()?;
             wait_for(&format!("a server at {socket}"), SOON, || {
-                TcpStream::connect_timeout(&socket, SOON).ok().map(drop)
+                TcpStream::connect_timeout(socket, SOON).ok().map(drop)
             })
         })
     })
 }
 
-fn sockets(ip: Dual, ports: &[u16]) -> impl Iterator<Item = SocketAddr> {
+/// Every port of `ports` on both addresses.
+pub(super) fn sockets(ip: Dual, ports: &[u16]) -> Vec<SocketAddr> {
     let both = |port: &u16| Family::BOTH.map(|family| ip.socket(family, *port));
-    ports.iter().flat_map(both).collect::<Vec<_>>().into_iter()
+    ports.iter().flat_map(both).collect()
 }

@@ -1,10 +1,13 @@
 //! A further machine on the nodes' LAN, without svclb.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 
-use super::{address::Dual, netns::Netns, network, place::Place};
+use super::{address::Dual, netns::Netns, network, place::Place, pod, process::Process};
 
 /// A machine: a namespace with an address of each family, a folder and a cgroup.
 #[derive(Debug)]
@@ -21,6 +24,18 @@ impl Station {
         let netns = Netns::create(&place.netns(role))?;
         network::join(router, network::LAN, role, &netns, ip)?;
         Ok(Self { ip, netns, folder: place.subfolder(role)?, cgroup: place.cgroup(role)? })
+    }
+
+    /// Starts a server that answers with `name` at `sockets`, addresses that the machine has, and
+    /// waits until it does.
+    ///
+    /// # Errors
+    /// The server cannot be started.
+    pub fn serve(&self, name: &str, sockets: &[SocketAddr]) -> Result<Process> {
+        let log = self.folder.join(format!("{name}.log"));
+        let mut server = pod::serve(name, sockets, &self.netns, &self.cgroup, &log)?;
+        pod::wait_until_served(&mut server, sockets, &self.netns)?;
+        Ok(server)
     }
 
     /// Its network namespace.

@@ -9,6 +9,7 @@ pub mod load;
 pub mod pattern;
 pub mod peer;
 pub mod ping;
+pub mod probe;
 pub mod report;
 pub mod server;
 pub mod udp;

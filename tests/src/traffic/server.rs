@@ -5,7 +5,8 @@
 //! | `GET /` | JSON: the pod's name, the client's address, the address asked |
 //! | `GET /bytes/<n>` | n deterministic bytes, their hash in the header `x-sha256` |
 //! | `POST /sha256` | the hash of the body |
-//! | a datagram | the same datagram, its beginning replaced by the name and a zero byte |
+//! | the datagram [`WHO`] | the same JSON as to `GET /` |
+//! | another datagram | the same datagram, its beginning replaced by the name and a zero byte |
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -28,6 +29,9 @@ use super::{
 
 /// The header that holds the body's hash.
 pub const SHA256: &str = "x-sha256";
+
+/// The datagram that is answered as `GET /` is.
+pub const WHO: &[u8] = b"who";
 
 type Body = Either<Full<Bytes>, Pattern>;
 
@@ -110,6 +114,13 @@ async fn echo(socket: UdpSocket, name: Arc<str>) {
     loop {
         // An ICMP error of an earlier answer is reported here; the next datagram counts.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
+        if buffer[..length] == *WHO {
+            let Ok(address) = socket.local_addr() else { continue };
+            let who = Answer { name: name.to_string(), client, address };
+            let text = serde_json::to_string(&who).unwrap_or_default();
+            let _lost = socket.send_to(text.as_bytes(), client).await;
+            continue;
+        }
         let stamp = [name.as_bytes(), &[0]].concat();
         buffer[..stamp.len()].copy_from_slice(&stamp);
         let _lost = socket.send_to(&buffer[..length.max(stamp.len())], client).await;

@@ -8,6 +8,7 @@ use svclb_tests::traffic::{
     PATIENCE, block_on,
     load::Load,
     peer::{self, How},
+    probe::{self, Protocol},
     server,
 };
 
@@ -51,6 +52,18 @@ enum Command {
         #[arg(required = true)]
         to: Vec<SocketAddr>,
     },
+    /// Ask an address again and again, each time from a new socket, until it does not answer, and
+    /// print what came of it, as JSON.
+    Probe {
+        /// How to ask.
+        #[arg(value_enum)]
+        protocol: Protocol,
+        /// How often at most.
+        #[arg(long, default_value_t = 1)]
+        tries: usize,
+        /// Address and port.
+        to: SocketAddr,
+    },
 }
 
 #[derive(Args)]
@@ -80,6 +93,10 @@ fn main() -> Result<()> {
             let [pause, patience] = [pause, patience].map(Duration::from_millis);
             let told = peer::ask(how, &to.repeat(rounds), pause, patience)?;
             println!("{}", serde_json::to_string(&told)?);
+            Ok(())
+        }
+        Command::Probe { protocol, tries, to } => {
+            println!("{}", serde_json::to_string(&probe::ask(protocol, to, tries)?)?);
             Ok(())
         }
     }

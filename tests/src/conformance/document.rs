@@ -1,0 +1,120 @@
+//! `docs/conformance.md`, as it follows from the contract's rows and the scenarios.
+//!
+//! What it says was seen is what the scenarios promise: the harness fails where that is not so.
+
+use std::fmt::Write as _;
+
+use super::{
+    contract::{Row, SECTIONS, Section},
+    judge::Verdict,
+    scenario::{Frontend, Scenario},
+    scenarios,
+};
+
+const INTRODUCTION: &str = "\
+# Conformance
+
+What a service proxy must do, and what svclb and the real kube-proxy (nftables mode) do. Both are
+driven by the same objects of a real control plane, one after the other, in the same network of two
+nodes; clients ask over TCP and UDP, IPv4 and IPv6. `cargo xtask conformance` runs it, prints the
+comparison and writes this page; the suite `conformance` runs the same as tests.
+
+Each line with a client is a scenario: *near* is an endpoint on the node that is asked, *far* one on
+another; *as the client* is what the endpoint saw as its peer; *elsewhere* answers what nobody has
+touched. Lines without one are tests of other suites, by name, which need no peer.
+
+| word | meaning |
+|---|---|
+| equal | Both do what the contract says. |
+| beyond | svclb does what the contract says, kube-proxy something else. The reason is below. |
+| not yet | svclb does not do it yet; the contract's word is what kube-proxy shows, or below. |
+";
+
+/// The page.
+pub fn render() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    SECTIONS.iter().for_each(|section| add_section(&mut page, section));
+    page + &notes()
+}
+
+fn add_section(page: &mut String, section: &Section) {
+    let Section { number, title, rows } = section;
+    let _ = write!(page, "\n## {number}. {title}\n\n");
+    page.push_str(
+        "| row | test | client, frontend | svclb | kube-proxy | |\n|---|---|---|---|---|---|\n",
+    );
+    rows.iter().for_each(|row| add_row(page, row));
+}
+
+fn add_row(page: &mut String, row: &Row) {
+    let mut lines: Vec<String> = scenarios::of(row).map(scenario).collect();
+    lines.extend(row.tests.iter().map(|name| format!("`{name}` | | | | ")));
+    if lines.is_empty() {
+        lines.push("no test yet | | | | ".to_owned());
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let head = if i == 0 { format!("{} {}", row.id, row.text) } else { String::new() };
+        let _ = writeln!(page, "| {head} | {line}|");
+    }
+}
+
+fn scenario(scenario: &Scenario) -> String {
+    let Scenario { name, from, to, expected, .. } = scenario;
+    let to: Vec<&str> = to.iter().map(|frontend: &Frontend| frontend.name()).collect();
+    format!(
+        "`{name}` | {}, {} | {} | {} | {} ",
+        from.name(),
+        to.join(", "),
+        expected.svclb(),
+        expected.kube_proxy(),
+        Verdict::promised(scenario).name()
+    )
+}
+
+/// Why svclb is beyond, and what it lacks.
+fn notes() -> String {
+    let beyond = by(|scenario| scenario.expected.beyond.map(|(_seen, why)| why));
+    let missing = by(|scenario| scenario.expected.missing.map(|_seen| scenario.expected.contract));
+    let mut text = String::new();
+    for (title, lead, groups) in [
+        ("Beyond", "Why kube-proxy is not followed:", beyond),
+        ("Not yet", "What the contract asks of svclb:", missing),
+    ] {
+        if !groups.is_empty() {
+            let _ = writeln!(text, "\n## {title}\n\n{lead}\n");
+        }
+        for (what, names) in groups {
+            let _ = writeln!(text, "- {what}: {}", names.join(", "));
+        }
+    }
+    text
+}
+
+/// Scenarios by what they have in common, in the order of the first of each.
+fn by(common: impl Fn(&Scenario) -> Option<&'static str>) -> Vec<(&'static str, Vec<String>)> {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for scenario in scenarios::all() {
+        let Some(what) = common(scenario) else { continue };
+        let name = format!("{} `{}`", scenario.row, scenario.name);
+        match groups.iter_mut().find(|(other, _)| *other == what) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((what, vec![name])),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/conformance.md");
+
+    #[test]
+    fn the_page_is_what_the_scenarios_say() {
+        assert!(
+            PAGE == render(),
+            "docs/conformance.md is old: `cargo xtask conformance` writes it"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The scenarios, by section of the contract.
+
+mod affinity;
+mod choice;
+mod node_port;
+mod sources;
+mod verdicts;
+mod watched;
+
+use super::{
+    contract::Row,
+    scenario::{Endpoint, Expected, Frontend, Place, Scenario, Server, Service, expect},
+};
+
+use crate::traffic::probe::Protocol;
+
+/// What a service without endpoints is.
+const REFUSED: Expected = expect("refused").beyond(
+    "refused; TCP IPv6: refused after a second",
+    "it answers TCP with an ICMP error, which clients over IPv6 hear only when they try again",
+);
+/// As [`REFUSED`], for processes of the node.
+const HOST_REFUSED: Expected = expect("refused").beyond(
+    "not permitted; TCP IPv4: refused; TCP IPv6: refused after a second",
+    "it forbids the node's own datagrams, where clients know what a refusal means",
+);
+/// What is dropped, for processes of the node.
+const HOST_DROPPED: Expected = expect("no answer").beyond(
+    "TCP: no answer; UDP: not permitted",
+    "it forbids the node's own datagrams, where those of pods are lost",
+);
+
+/// Both endpoints, ready.
+const BOTH: &[Endpoint] = &[Endpoint::NEAR, Endpoint::FAR];
+
+/// All, in the contract's order.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    let sections = [
+        watched::SCENARIOS,
+        choice::SCENARIOS,
+        verdicts::SCENARIOS,
+        sources::SCENARIOS,
+        node_port::SCENARIOS,
+        affinity::SCENARIOS,
+    ];
+    sections.into_iter().flatten()
+}
+
+/// What is written last, with its number: once its endpoints serve, those of all others do.
+pub(super) const SENTINEL: (u8, &Scenario) = (
+    u8::MAX,
+    &one(
+        "",
+        "the_last_service_is_served",
+        (Service::PLAIN, &[Endpoint::NEAR]),
+        (Place::Pod, &[Frontend::ClusterIp]),
+        expect("near as the client"),
+    )
+    .then(&[Endpoint::FAR]),
+);
+
+/// A scenario whose endpoints do not change.
+const fn one(
+    row: &'static str,
+    name: &'static str,
+    (service, endpoints): (Service, &'static [Endpoint]),
+    (from, to): (Place, &'static [Frontend]),
+    expected: Expected,
+) -> Scenario {
+    Scenario {
+        row,
+        name,
+        service,
+        endpoints,
+        then: None,
+        from,
+        protocols: Protocol::SERVED,
+        to,
+        expected,
+    }
+}
+
+impl Scenario {
+    /// It is asked by an ICMP or ICMPv6 echo instead.
+    const fn ping(self) -> Self {
+        Self { protocols: &[Protocol::Ping], ..self }
+    }
+
+    /// It gets other endpoints after it was asked.
+    const fn then(self, endpoints: &'static [Endpoint]) -> Self {
+        Self { then: Some(endpoints), ..self }
+    }
+}
+
+/// Those of a row.
+pub(super) fn of(row: &Row) -> impl Iterator<Item = &'static Scenario> {
+    all().filter(|scenario| scenario.row == row.id)
+}
