@@ -7,6 +7,7 @@ use crate::Arguments;
 const TEXTS: &[(&str, &str)] = &[
     ("README.md", include_str!("../../README.md")),
     ("docs/install.md", include_str!("../../docs/install.md")),
+    ("docs/differential.md", include_str!("../../docs/differential.md")),
     ("docs/performance.md", include_str!("../../docs/performance.md")),
     ("Containerfile", include_str!("../../Containerfile")),
     (".github/workflows/ci.yml", include_str!("../../.github/workflows/ci.yml")),

@@ -68,7 +68,8 @@ impl Pair {
         let before = read(&frame).ok();
         let after = passed.and_then(|out| read(out).ok()).map(|packet| packet.tuple);
         let same = passed == Some(&frame[..]);
-        let mut taken = Taken { after, same, asked: Vec::new() };
+        let is_counted = !counted.is_empty();
+        let mut taken = Taken { after, same, is_counted, asked: Vec::new() };
         let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
 
         let expected = expected(verdict, &notes);
@@ -145,6 +146,7 @@ fn same_counts(counted: &[Outcome], expected: &[Outcome]) -> bool {
 struct Taken {
     after: Option<Tuple>,
     same: bool,
+    is_counted: bool,
     asked: Vec<String>,
 }
 
@@ -166,5 +168,9 @@ impl Chooser for Taken {
 
     fn is_last_sent(&mut self) -> bool {
         self.same
+    }
+
+    fn is_taken_for_another(&mut self) -> bool {
+        self.is_counted
     }
 }
