@@ -8,6 +8,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("README.md", include_str!("../../README.md")),
     ("docs/conformance.md", include_str!("../../docs/conformance.md")),
     ("docs/install.md", include_str!("../../docs/install.md")),
+    ("docs/differential.md", include_str!("../../docs/differential.md")),
     ("docs/performance.md", include_str!("../../docs/performance.md")),
     ("Containerfile", include_str!("../../Containerfile")),
     (".github/workflows/ci.yml", include_str!("../../.github/workflows/ci.yml")),

@@ -71,7 +71,8 @@ impl Pair {
         let before = read(&frame).ok();
         let after = passed.and_then(|out| read(out).ok()).map(|packet| packet.tuple);
         let same = passed == Some(&frame[..]);
-        let mut taken = Taken { after, same, asked: Vec::new() };
+        let is_counted = !counted.is_empty();
+        let mut taken = Taken { after, same, is_counted, asked: Vec::new() };
         let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
 
         let mut expected = expected(verdict, &notes);
@@ -182,6 +183,7 @@ fn same_counts(counted: &[Outcome], expected: &[Outcome]) -> bool {
 struct Taken {
     after: Option<Tuple>,
     same: bool,
+    is_counted: bool,
     asked: Vec<String>,
 }
 
@@ -203,5 +205,9 @@ impl Chooser for Taken {
 
     fn is_last_sent(&mut self) -> bool {
         self.same
+    }
+
+    fn is_taken_for_another(&mut self) -> bool {
+        self.is_counted
     }
 }

@@ -34,6 +34,9 @@ pub trait Chooser {
     /// Whether the packet was recognised as the one that was masqueraded last. It may be another of
     /// the same look: only time tells.
     fn is_last_sent(&mut self) -> bool;
+    /// Whether an odd packet between addresses that no table names was counted all the same: the
+    /// probe may take an address for another's.
+    fn is_taken_for_another(&mut self) -> bool;
 }
 
 /// Takes the first of everything.
@@ -51,5 +54,9 @@ impl Chooser for FirstOf {
 
     fn is_last_sent(&mut self) -> bool {
         true
+    }
+
+    fn is_taken_for_another(&mut self) -> bool {
+        false
     }
 }

@@ -102,7 +102,7 @@ impl Model {
         frame: &[u8],
         chooser: &mut dyn Chooser,
     ) -> (Verdict, Vec<Note>) {
-        let verdict = match self.examine(place.hook, frame) {
+        let verdict = match self.examine(place.hook, frame, chooser) {
             Err(verdict) => verdict,
             Ok(packet) => match place.hook {
                 Hook::Ingress => self.ingress(place.device, &packet, chooser),
@@ -113,20 +113,25 @@ impl Model {
     }
 
     /// The packet, if it may be svclb's business and can be read.
-    fn examine(&self, hook: Hook, frame: &[u8]) -> Result<Packet, Verdict> {
+    fn examine(
+        &self,
+        hook: Hook,
+        frame: &[u8],
+        chooser: &mut dyn Chooser,
+    ) -> Result<Packet, Verdict> {
         let (src, dst) = ends(frame).ok_or(Verdict::Untouched)?;
         let (asked, answers) = (self.tables.is_asked(dst), self.tables.answers(dst));
         let concerns = match hook {
             Hook::Ingress => asked || answers,
             Hook::Egress => asked || answers || self.tables.answers(src),
         };
-        if !concerns {
-            return Err(Verdict::Untouched);
+        match read(frame) {
+            Ok(packet) if concerns => Ok(packet),
+            Err(Unread::Odd(why)) if concerns || chooser.is_taken_for_another() => {
+                Err(Verdict::Passed(why))
+            }
+            _ => Err(Verdict::Untouched),
         }
-        read(frame).map_err(|unread| match unread {
-            Unread::Foreign => Verdict::Untouched,
-            Unread::Odd(why) => Verdict::Passed(why),
-        })
     }
 
     /// Opens a flow; `None` where its packets would look like another flow's.

@@ -157,6 +157,10 @@ impl Chooser for LastOf {
     fn is_last_sent(&mut self) -> bool {
         false
     }
+
+    fn is_taken_for_another(&mut self) -> bool {
+        false
+    }
 }
 
 #[test]
