@@ -27,7 +27,9 @@ impl Proxy {
     pub(super) fn start(self, node: &Node, cluster: &ControlPlane) -> Result<Running> {
         let kubeconfig = cluster.kubeconfig();
         match self {
-            Self::Svclb => Agent::follow_cluster(node, kubeconfig, &[]).map(Running::Svclb),
+            Self::Svclb => {
+                Agent::follow_cluster(node, kubeconfig, &["--echo", "all"]).map(Running::Svclb)
+            }
             Self::KubeProxy => {
                 KubeProxy::start(node, cluster.programs(), kubeconfig).map(Running::KubeProxy)
             }

@@ -126,7 +126,7 @@ impl Api {
         let api = self.of(&types.api_version, &types.kind, namespace.as_deref())?;
         let written = async move {
             let params = PatchParams::apply(MANAGER).force();
-            api.patch(&name, &params, &Patch::Apply(&object)).await?;
+            patch(&api, &name, &params, &object).await?;
             if let Some(status) = status {
                 let patch = Patch::Merge(json!({ "status": status }));
                 api.patch_status(&name, &PatchParams::default(), &patch).await?;
@@ -173,4 +173,24 @@ fn join<T: Send + 'static>(
     future: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     runtime.block_on(runtime.spawn(future)).context("a task of the client")?
+}
+
+/// Applies an object. A write that meets another's is tried again by the server, which may then find
+/// its own node port taken; it gives it back in a moment.
+async fn patch(
+    api: &kube::Api<DynamicObject>,
+    name: &str,
+    params: &PatchParams,
+    object: &DynamicObject,
+) -> kube::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    for _ in 0..50 {
+        match api.patch(name, params, &Patch::Apply(object)).await {
+            Err(error) if error.to_string().contains("port is already allocated") => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            other => return other.map(drop),
+        }
+    }
+    api.patch(name, params, &Patch::Apply(object)).await.map(drop)
 }

@@ -19,7 +19,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port},
-    answer, dropped, opening, pass, right, segment, untouched,
+    answer, dropped, opening, pass, refused, right, segment, untouched,
 };
 
 fn load() -> Programs {
@@ -269,7 +269,7 @@ fn what_finds_no_way_is_not_said_to_have_moved() {
         assert_eq!(programs.count(Outcome::DirectMoved), 1);
         programs.switch(&placed, &[]);
         programs.stop_serving(&placed, 0);
-        dropped(&programs, Ingress, &opening(Udp, taken, a.vip));
+        refused(&programs, Ingress, &opening(Udp, taken, a.vip));
         // Another packet of svclb's, so that the port is not the last one that was sent.
         let other = port_after(a.other_client);
         pass(&programs, Ingress, &opening(Udp, other, a.node));

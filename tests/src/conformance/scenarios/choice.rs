@@ -139,7 +139,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "an_endpoint_that_ends_and_does_not_serve_never_serves",
         (PLAIN, &[NEAR.terminating(false), FAR.terminating(false)]),
         (Pod, &[ClusterIp]),
-        REFUSED.missing("no answer"),
+        REFUSED,
     ),
     one(
         "3.1",
@@ -154,7 +154,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "the_last_endpoint_that_goes_is_refused",
         (PLAIN, &[NEAR]),
         (Pod, &[ClusterIp]),
-        REFUSED.missing("no answer"),
+        REFUSED,
     )
     .then(&[]),
 ];
