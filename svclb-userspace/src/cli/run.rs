@@ -101,7 +101,11 @@ pub(super) fn told_apart(traffic: config::Traffic) -> Traffic {
         DetectLocal::Interface => Detection::Interface,
         DetectLocal::Off => Detection::Off,
     };
-    Traffic { detection, service_cidrs: ranges(traffic.service_cidrs) }
+    Traffic {
+        detection,
+        service_cidrs: ranges(traffic.service_cidrs),
+        left_to_host: traffic.leave_to_host.map(|names| names.0).unwrap_or_default(),
+    }
 }
 
 /// What to follow.

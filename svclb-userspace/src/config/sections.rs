@@ -8,7 +8,7 @@ use svclb_common::{flow::Timeouts, layout::size};
 use super::{
     section::section,
     values::{DetectLocal, Echo, Listen, PerService, PortRange, PowerOfTwo, Servers},
-    whose::{Cidrs, InterfacePrefix},
+    whose::{Cidrs, InterfacePrefix, ServiceNames},
 };
 use crate::{
     attach::{Mechanism, SocketHooks},
@@ -95,6 +95,9 @@ section! {
         /// Ranges that ClusterIPs are given out from, beside those of the cluster's ServiceCIDRs:
         /// for API servers that have none. Several with commas.
         [value_name = "CIDRS"] service_cidrs: Cidrs;
+        /// Services whose ClusterIPs a process of the node answers by itself, as NodeLocal DNSCache
+        /// does for kube-dns: `NAMESPACE/NAME`, several with commas.
+        [value_name = "SERVICES"] leave_to_host: ServiceNames;
     }
 }
 

@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::values::as_text;
-use crate::desired::node_ports::{NodePortAddresses, Selection};
+use crate::{
+    desired::node_ports::{NodePortAddresses, Selection},
+    snapshot::ObjectKey,
+};
 
 /// Ranges of addresses, written `CIDR,CIDR`; at least one. Of an address with a prefix, the range
 /// that it is in.
@@ -62,6 +65,37 @@ impl fmt::Display for NodePortAddresses {
     }
 }
 
+/// Services, written `NAMESPACE/NAME,NAMESPACE/NAME`; at least one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServiceNames(pub BTreeSet<ObjectKey>);
+
+impl FromStr for ServiceNames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let service = |text: &str| match text.trim().split_once('/') {
+            Some((namespace, name)) if is_name(namespace) && is_name(name) => {
+                Ok(ObjectKey::new(namespace, name))
+            }
+            _ => Err(format!("`{text}` is no Service: NAMESPACE/NAME")),
+        };
+        text.split(',').map(service).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Whether objects can be called so: a label of RFC 1123.
+fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len()) && text.chars().all(fits)
+}
+
+impl fmt::Display for ServiceNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
 /// How the names of devices for pods begin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InterfacePrefix(pub String);
@@ -87,7 +121,7 @@ impl fmt::Display for InterfacePrefix {
 /// How long the name of a device may be: the kernel's IFNAMSIZ, less the zero byte.
 const NAME_BYTES: usize = 15;
 
-as_text!(Cidrs, NodePortAddresses, InterfacePrefix);
+as_text!(ServiceNames, Cidrs, NodePortAddresses, InterfacePrefix);
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +135,17 @@ mod tests {
         for wrong in ["", "10.96.0.0", "10.96.0.0/33", "10.96.0.0/16,", "a/8", "::/129"] {
             let error = wrong.parse::<Cidrs>().expect_err(wrong);
             assert!(error.contains("no range: IP/LENGTH"), "{error}");
+        }
+    }
+
+    #[test]
+    fn services_are_named_with_their_namespaces() {
+        let names: ServiceNames = "kube-system/kube-dns, a/b".parse().expect("two Services");
+        assert_eq!(names.to_string(), "a/b,kube-system/kube-dns");
+        assert_eq!(names.to_string().parse(), Ok(names));
+        for wrong in ["", "kube-dns", "a/b,", "a/b/c", "/b", "a/", "A/b"] {
+            let error = wrong.parse::<ServiceNames>().expect_err(wrong);
+            assert!(error.contains("no Service: NAMESPACE/NAME"), "{error}");
         }
     }
 

@@ -100,7 +100,9 @@ pub fn asked_where(
 /// The service port that has `address`, if any. Of several that claim it, the one that the engine
 /// gives it to: the least kind of frontend, then the least owner.
 fn at_frontend(snapshot: &Snapshot, node: &NodeContext, address: FrontendAddress) -> Option<Asked> {
-    let claims = snapshot.services().flat_map(|(key, service)| claims(key, service, address));
+    let claims = snapshot
+        .services()
+        .flat_map(|(key, service)| claims(key, service, address, node.left_to_host.contains(key)));
     let (frontend, owner) = claims.min_by(|(a, x), (b, y)| (a.kind, x).cmp(&(b.kind, y)))?;
     let key = ObjectKey::new(&owner.namespace, &owner.name);
     let slices: Vec<_> = snapshot.slices(&key).collect();
@@ -113,13 +115,14 @@ fn claims(
     key: &ObjectKey,
     service: &Service,
     address: FrontendAddress,
+    left: bool,
 ) -> Vec<(DesiredFrontend, ServicePort)> {
     let family = address.family();
     if service.families().all(|known| known != family) {
         return Vec::new();
     }
     let of_port = |port| {
-        let frontends = frontends::of(service, port, family).into_iter();
+        let frontends = frontends::served(service, port, family, left).into_iter();
         let asked = frontends.filter(|frontend| frontend.address == address);
         asked.map(move |frontend| (frontend, owner(key, port, family)))
     };

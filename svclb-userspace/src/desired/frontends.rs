@@ -110,6 +110,16 @@ pub fn of(service: &Service, port: &Port, family: Family) -> Vec<DesiredFrontend
     found
 }
 
+/// The same without the ports of ClusterIPs, if those are `left` to a process of the node. (What is on
+/// no interface is still nobody else's.)
+pub fn served(service: &Service, port: &Port, family: Family, left: bool) -> Vec<DesiredFrontend> {
+    let mut found = of(service, port, family);
+    found.retain(|frontend| {
+        !left || frontend.kind != FrontendKind::ClusterIp || frontend.address.is_vip()
+    });
+    found
+}
+
 /// The addresses of `service` that lead nowhere, because it has no ClusterIP of their family, with
 /// the field that names them.
 pub fn without_family(service: &Service) -> impl Iterator<Item = (&'static str, IpAddr)> {

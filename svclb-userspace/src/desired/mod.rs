@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// What a decision needs to know of the node it is made on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct NodeContext {
     /// Name of this node.
     pub name: Arc<str>,
@@ -40,6 +40,8 @@ pub struct NodeContext {
     pub zone: Option<Arc<str>>,
     /// Every address of this node.
     pub addresses: HashSet<IpAddr>,
+    /// Services whose ClusterIPs a process of the node answers by itself.
+    pub left_to_host: BTreeSet<ObjectKey>,
 }
 
 impl NodeContext {
@@ -137,10 +139,11 @@ pub fn desired<'a>(
     slices: impl Iterator<Item = &'a EndpointSlice> + Clone,
     node: &NodeContext,
 ) -> Vec<DesiredPort> {
+    let left = node.left_to_host.contains(key);
     let one = |port: &Port, family: Family| DesiredPort {
         owner: owner(key, port, family),
         port: port.port,
-        frontends: frontends::of(service, port, family),
+        frontends: frontends::served(service, port, family, left),
         source_ranges: sources::of(service, family).collect(),
         admitted: sources::admitted(service, family, node),
         affinity: service.affinity,

@@ -47,7 +47,12 @@ mod tests {
     #[test]
     fn clients_outside_the_source_ranges_may_not_ask() {
         let node = ["192.0.2.10", "2001:db8::10"].map(|ip| ip.parse().unwrap());
-        let node = NodeContext { name: "n".into(), zone: None, addresses: node.into() };
+        let node = NodeContext {
+            name: "n".into(),
+            zone: None,
+            addresses: node.into(),
+            ..NodeContext::default()
+        };
         let table: [Row<'_>; 6] = [
             ("no range", &[], VIP, &["198.51.100.1", "10.244.0.1", VIP], &[]),
             (

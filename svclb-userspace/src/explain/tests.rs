@@ -64,7 +64,12 @@ fn snapshot() -> Snapshot {
 /// Asks on a node whose pods are 10.244.1.0/24.
 fn ask(client: &str, destination: &str, change: impl FnOnce(&mut Facts<'_>)) -> Explanation {
     let snapshot = snapshot();
-    let node = NodeContext { name: "here".into(), zone: None, addresses: [ip(NODE)].into() };
+    let node = NodeContext {
+        name: "here".into(),
+        zone: None,
+        addresses: [ip(NODE)].into(),
+        ..NodeContext::default()
+    };
     let pods = BTreeSet::from(["10.244.1.0/24".parse().expect("a range")]);
     let (inside, detected) = inside::by_address(pods);
     let mut facts = Facts {

@@ -68,6 +68,8 @@ pub struct Traffic {
     /// Ranges that ClusterIPs are given out from, beside those of ServiceCIDRs; without the bits of
     /// a host.
     pub service_cidrs: BTreeSet<IpNet>,
+    /// Services whose ClusterIPs a process of the node answers by itself.
+    pub left_to_host: BTreeSet<ObjectKey>,
 }
 
 /// What a call has done.
@@ -115,9 +117,13 @@ impl<W: MapWriter> Engine<W> {
         let ledger = Ledger::adopt(options.limits, &kernel, now);
         Self {
             grace: options.grace,
-            traffic: options.traffic,
             snapshot: Snapshot::default(),
-            node: NodeContext { name: options.node, zone: None, addresses: HashSet::new() },
+            node: NodeContext {
+                name: options.node,
+                left_to_host: options.traffic.left_to_host.clone(),
+                ..NodeContext::default()
+            },
+            traffic: options.traffic,
             own_addresses: HashSet::new(),
             listed: false,
             claims: Claims::default(),

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use svclb::{
     desired::Detection,
     plan::Limits,
-    snapshot::{Change, Node},
+    snapshot::{Change, Node, ObjectKey},
     state::{Engine, Traffic},
     writer::{MapReader, memory::MemoryWriter},
 };
@@ -14,7 +14,7 @@ use svclb_common::{address::V4, frontend::Source};
 
 use crate::{
     invariants::CheckedWriter,
-    support::{engine_with, restart, service},
+    support::{engine_with, pods, restart, service, slice},
 };
 
 fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
@@ -22,7 +22,7 @@ fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
 }
 
 fn traffic(detection: Detection, service_cidrs: &[&str]) -> Traffic {
-    Traffic { detection, service_cidrs: nets(service_cidrs) }
+    Traffic { detection, service_cidrs: nets(service_cidrs), ..Traffic::default() }
 }
 
 fn started(traffic: Traffic) -> Engine<CheckedWriter> {
@@ -112,4 +112,16 @@ fn another_detection_takes_away_what_the_last_one_said() {
     second.apply([Change::Listed], now);
     assert_eq!(clients(&second), [nets(&[]), nets(&["0.0.0.0/0", "::/0"])]);
     assert!(second.kernel().service_cidrs.is_empty());
+}
+
+#[test]
+fn an_address_that_is_left_to_the_host_has_no_frontend_with_a_port() {
+    let left = [ObjectKey::new("ns", "a")].into();
+    let traffic = Traffic { left_to_host: left, ..Traffic::default() };
+    let (mut engine, now) = (started(traffic), Instant::now());
+    let slice_of = |name: &str, i| slice(name, &format!("{name}-1"), pods(i, 1));
+    let services = [service("a", "10.0.0.1"), service("b", "10.0.0.2")];
+    engine.apply(services.into_iter().chain([slice_of("a", 1), slice_of("b", 2)]), now);
+    let found: Vec<_> = engine.kernel().frontends.keys().map(ToString::to_string).collect();
+    assert_eq!(found, ["10.0.0.2:80/TCP", "10.0.0.1", "10.0.0.2"]);
 }

@@ -59,8 +59,22 @@ const WATCHED: &[Row] = &[
             "health_follows_the_node",
         ],
     ),
-    row("1.4", "ServiceCIDRs are known, for ClusterIPs that nobody has", &[]),
-    row("1.5", "Nothing is programmed before Services and slices were both listed once", &[]),
+    row(
+        "1.4",
+        "ServiceCIDRs are known, for ClusterIPs that nobody has",
+        &[
+            "service_cidrs_come_from_the_api",
+            "service_cidrs_are_those_of_the_objects_and_of_the_operator",
+        ],
+    ),
+    row(
+        "1.5",
+        "Nothing is programmed before Services and slices were both listed once",
+        &[
+            "nothing_is_known_of_ranges_before_everything_is_listed",
+            "a_restart_writes_nothing_but_the_probe",
+        ],
+    ),
     row(
         "1.6",
         "The same address and port in several slices is one endpoint, and a local one wins",
@@ -150,22 +164,33 @@ const VERDICTS: &[Row] = &[
             "no_endpoint_anywhere_is_refused_whoever_asks_and_whatever_the_policy",
             "tcp_is_refused_with_a_reset_and_everything_else_as_port_unreachable",
             "host_is_refused_without_endpoint",
+            "no_endpoint_is_refused",
+            "a_service_without_endpoints_is_refused_at_its_cluster_ip_and_node_port",
         ],
     ),
     row(
         "4.2",
         "Internal policy Local and no local endpoint: dropped, at the ClusterIP only",
-        &["internal_policy_local_without_local_endpoints_drops_at_the_cluster_ip_only"],
+        &[
+            "internal_policy_local_none_local_drops",
+            "internal_policy_local_without_local_endpoints_drops_at_the_cluster_ip_only",
+        ],
     ),
     row(
         "4.3",
         "External policy Local and no local endpoint, asked from outside: dropped",
-        &["external_policy_local_without_local_endpoints_drops_clients_from_outside"],
+        &[
+            "external_policy_local_none_local",
+            "external_policy_local_without_local_endpoints_drops_clients_from_outside",
+        ],
     ),
     row(
         "4.4",
         "The same, asked by a pod or this host: the cluster set serves",
-        &["external_policy_local_serves_pods_and_this_host_from_the_cluster_set"],
+        &[
+            "external_policy_local_clients_inside",
+            "external_policy_local_serves_pods_and_this_host_from_the_cluster_set",
+        ],
     ),
     row(
         "4.5",
@@ -174,27 +199,43 @@ const VERDICTS: &[Row] = &[
             "clients_outside_the_source_ranges_are_dropped_at_load_balancer_ips_only",
             "source_ranges_of_one_family_say_nothing_about_the_other",
             "clients_outside_the_source_ranges_may_not_ask",
+            "source_ranges_admit_and_drop_clients_outside",
+            "source_ranges_hold_inside_the_cluster",
+            "a_listed_node_address_admits_the_load_balancer_address_as_a_source",
         ],
     ),
     row(
         "4.6",
         "A port that an allocated ClusterIP does not have: refused",
-        &["a_port_that_an_allocated_cluster_ip_does_not_have_is_refused"],
+        &[
+            "unused_port_of_a_cluster_ip_is_refused",
+            "a_port_that_an_allocated_cluster_ip_does_not_have_is_refused",
+        ],
     ),
     row(
         "4.7",
         "An unallocated address inside a ServiceCIDR: dropped",
-        &["an_unallocated_address_inside_a_service_cidr_is_dropped"],
+        &[
+            "unallocated_cluster_ip_is_dropped",
+            "an_unallocated_address_inside_a_service_cidr_is_dropped",
+        ],
     ),
     row(
         "4.8",
         "A port that a load balancer's address does not have: not touched",
-        &["an_external_address_at_another_port_and_a_proxy_are_not_touched"],
+        &[
+            "load_balancers_that_are_proxies_are_left_alone",
+            "an_external_address_at_another_port_and_a_proxy_are_not_touched",
+        ],
     ),
     row(
         "4.9",
         "A ping to a VIP is answered by the data plane (beyond)",
-        &["a_ping_to_a_vip_is_answered_unless_the_address_is_the_nodes_own"],
+        &[
+            "cluster_ip_answers_ping",
+            "ping_is_answered_by_the_mode",
+            "a_ping_to_a_vip_is_answered_unless_the_address_is_the_nodes_own",
+        ],
     ),
 ];
 
@@ -211,9 +252,27 @@ const SOURCES: &[Row] = &[
         "External policy Cluster, endpoint on this node: the client is kept (beyond)",
         &["client_reaches_near_endpoint"],
     ),
-    row("5.5", "External policy Local: never masqueraded", &[]),
-    row("5.6", "A client outside the cluster to a ClusterIP: masqueraded", &[]),
-    row("5.7", "An option to masquerade all", &[]),
+    row(
+        "5.5",
+        "External policy Local: never masqueraded",
+        &[
+            "external_policy_local_keeps_the_client_address",
+            "external_policy_local_outside_clients",
+        ],
+    ),
+    row(
+        "5.6",
+        "A client outside the cluster to a ClusterIP: masqueraded",
+        &[
+            "a_client_from_outside_is_masqueraded_towards_a_cluster_ip",
+            "a_client_behind_a_device_for_pods_is_inside",
+        ],
+    ),
+    row(
+        "5.7",
+        "An option to masquerade all",
+        &["with_masquerade_all_every_client_of_a_cluster_ip_is_masqueraded"],
+    ),
     row(
         "5.8",
         "Source ports collide with nothing, and their exhaustion is counted",
@@ -235,9 +294,16 @@ const NODE_PORT: &[Row] = &[
     row(
         "6.1",
         "At the node's addresses but loopback, or those that an option names",
-        &["pod_reaches_node_port"],
+        &["pod_reaches_node_port", "node_port_answers_where_the_option_says"],
     ),
-    row("6.2", "Addresses of the node come and go", &[]),
+    row(
+        "6.2",
+        "Addresses of the node come and go",
+        &[
+            "node_port_follows_the_nodes_addresses",
+            "node_port_at_primary_addresses_follows_the_node_object",
+        ],
+    ),
     row("6.3", "At localhost, too (beyond)", &["host_reaches_node_port_on_localhost"]),
     row(
         "6.4",
@@ -247,13 +313,32 @@ const NODE_PORT: &[Row] = &[
 ];
 
 const AFFINITY: &[Row] = &[
-    row("7.1", "By client and Service port, over all frontends", &[]),
-    row("7.2", "Each new connection refreshes it", &[]),
-    row("7.3", "It goes with its endpoint", &[]),
+    row(
+        "7.1",
+        "By client and Service port, over all frontends",
+        &[
+            "affinity_pins_clients_at_all_frontends",
+            "affinity_is_one_for_packets_and_sockets",
+            "a_client_stays_at_every_frontend_of_the_service_port",
+        ],
+    ),
+    row(
+        "7.2",
+        "Each new connection refreshes it",
+        &["the_time_out_is_honoured", "packets_of_an_old_connection_do_not_refresh_it"],
+    ),
+    row(
+        "7.3",
+        "It goes with its endpoint",
+        &[
+            "affinity_ends_with_its_endpoint",
+            "a_client_moves_when_its_endpoint_goes_and_stays_there",
+        ],
+    ),
     row(
         "7.4",
         "It ends with its time-out",
-        &["affinity_has_a_time_out_only_where_it_is_asked_for"],
+        &["affinity_ends_with_its_time_out", "affinity_has_a_time_out_only_where_it_is_asked_for"],
     ),
 ];
 
@@ -278,7 +363,14 @@ const LIFE: &[Row] = &[
         "While no API server answers, the last known state serves",
         &["traffic_outlives_the_apiserver"],
     ),
-    row("11.4", "An address can be left to the host by the name of its Service", &[]),
+    row(
+        "11.4",
+        "An address can be left to the host by the name of its Service",
+        &[
+            "an_address_is_left_to_the_host",
+            "ports_of_a_cluster_ip_that_is_on_an_interface_are_left_to_it",
+        ],
+    ),
     row(
         "11.5",
         "Pods that are born while the agent is away get their Services",

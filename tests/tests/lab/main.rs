@@ -14,6 +14,7 @@ mod families;
 mod host;
 mod host_modes;
 mod inside;
+mod left;
 mod life;
 mod load;
 mod node_ports;
@@ -44,6 +45,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     bare::SCENARIOS,
     reach::SCENARIOS,
     refusals::SCENARIOS,
+    left::SCENARIOS,
     host::SCENARIOS,
     host_modes::SCENARIOS,
     inside::SCENARIOS,

@@ -62,7 +62,7 @@ fn round(
     client_ports: &mut impl Iterator<Item = u16>,
 ) -> u32 {
     let detection = detection(random);
-    let traffic = Traffic { detection: detection.clone(), service_cidrs: BTreeSet::new() };
+    let traffic = Traffic { detection: detection.clone(), ..Traffic::default() };
     let node_ports = node_ports(random);
     let mut engine = engine(programs, traffic);
     let now = Instant::now();

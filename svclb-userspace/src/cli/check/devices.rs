@@ -43,9 +43,12 @@ fn judge(devices: &[Device]) -> Vec<Finding> {
         absent("kube-proxy, IPVS", devices, "it serves the same addresses", |device| {
             device.name == "kube-ipvs0"
         }),
-        absent("NodeLocal DNS", devices, "it listens on the address of kube-dns", |device| {
-            device.name == "nodelocaldns"
-        }),
+        absent(
+            "NodeLocal DNS",
+            devices,
+            "it listens on the address of kube-dns: --leave-to-host",
+            |device| device.name == "nodelocaldns",
+        ),
     ]
 }
 

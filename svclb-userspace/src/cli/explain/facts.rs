@@ -75,9 +75,10 @@ pub(super) async fn read(config: Config) -> Result<Known> {
     let own = of_node(own_addresses().context("addresses of this machine")?, &named);
     let addresses = traffic.nodeport_addresses.table(&own, object);
     let zone = object.and_then(|node| node.zone.clone());
-    let node = NodeContext { name, zone, addresses: own.into_iter().chain(named).collect() };
     let (masquerade_all, prefix) = (traffic.masquerade_all, traffic.pod_interface_prefix.clone());
-    let Traffic { detection, service_cidrs } = told_apart(traffic);
+    let Traffic { detection, service_cidrs, left_to_host } = told_apart(traffic);
+    let addresses_of_node = own.into_iter().chain(named).collect();
+    let node = NodeContext { name, zone, addresses: addresses_of_node, left_to_host };
     let clients = detection.ranges(object).unwrap_or_default();
     let service_cidrs = snapshot.service_cidrs().union(&service_cidrs).copied().collect();
     let pod_interfaces = prefix.map(|prefix| prefix.0);

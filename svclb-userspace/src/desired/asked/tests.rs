@@ -16,7 +16,12 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn node() -> NodeContext {
-    NodeContext { name: "here".into(), zone: None, addresses: [ip(NODE)].into() }
+    NodeContext {
+        name: "here".into(),
+        zone: None,
+        addresses: [ip(NODE)].into(),
+        ..NodeContext::default()
+    }
 }
 
 fn service(cluster_ips: &[&str]) -> Service {

@@ -59,6 +59,7 @@ fn node() -> impl Strategy<Value = NodeContext> {
         name: "here".into(),
         zone: zone.map(Into::into),
         addresses: addresses.into_iter().collect(),
+        ..NodeContext::default()
     })
 }
 

@@ -45,7 +45,7 @@ fn port(name: &str, protocol: Protocol) -> Port {
 /// This node is `here`, in zone `a`, and has the address that ends in 99.
 fn node() -> NodeContext {
     let addresses = ["10.244.0.99".parse().unwrap()].into();
-    NodeContext { name: "here".into(), zone: Some("a".into()), addresses }
+    NodeContext { name: "here".into(), zone: Some("a".into()), addresses, ..NodeContext::default() }
 }
 
 fn choice(slices: &[&[&str]], node: &NodeContext) -> Choice {

@@ -25,7 +25,12 @@ enum At {
 }
 
 fn node() -> NodeContext {
-    NodeContext { name: "here".into(), zone: None, addresses: [ip(NODE)].into() }
+    NodeContext {
+        name: "here".into(),
+        zone: None,
+        addresses: [ip(NODE)].into(),
+        ..NodeContext::default()
+    }
 }
 
 fn ip(text: &str) -> IpAddr {

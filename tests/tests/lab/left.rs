@@ -1,0 +1,82 @@
+//! A ClusterIP that a process of the node answers by itself, as NodeLocal DNSCache does.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+};
+
+use anyhow::{Context, Result, ensure};
+use svclb_tests::{
+    lab::{Family, Netns, SOON, wait_for},
+    traffic::PATIENCE,
+};
+
+use crate::{
+    client::Source::Kept,
+    scenario::Scenario,
+    services::{FAR, NEAR},
+    world::World,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[Scenario::per_family("an_address_is_left_to_the_host", left_to_the_host)];
+
+fn left_to_the_host(world: &mut World, family: Family) -> Result<()> {
+    world.restart_agent(1, &["--leave-to-host", "default/near"])?;
+    let answers = answers(world, family);
+    world.restart_agent(1, &[])?;
+    answers
+}
+
+/// The node's process answers pods and the node itself, and sees their addresses. Other Services are
+/// served as ever.
+fn answers(world: &World, family: Family) -> Result<()> {
+    let (node, vip) = (world.lab.node(1).netns(), NEAR.cluster(family));
+    let _address = Address::add(node, vip.ip())?;
+    let listener = node.run(|| listen(vip))?;
+    let pod = world.asker("web-2")?;
+    for (netns, own) in [(pod.netns, pod.own(vip)), (node, vip.ip())] {
+        let _asking = netns
+            .run(|| TcpStream::connect_timeout(&vip, PATIENCE).context("connect"))
+            .with_context(|| format!("{own} asks {vip}"))?;
+        let client = wait_for("the connection", SOON, || accept(&listener))?;
+        ensure!(client.ip() == own, "the process of the node saw {client}, not {own}");
+    }
+    pod.asks(FAR.cluster(family), FAR.endpoints, Kept)
+}
+
+fn listen(at: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(at).with_context(|| format!("listen at {at}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn accept(listener: &TcpListener) -> Option<SocketAddr> {
+    match listener.accept() {
+        Ok((_, client)) => Some(client),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        Err(error) => panic!("accept: {error}"),
+    }
+}
+
+/// An address that a node has until the value is dropped.
+struct Address<'a> {
+    node: &'a Netns,
+    ip: IpAddr,
+}
+
+impl<'a> Address<'a> {
+    fn add(node: &'a Netns, ip: IpAddr) -> Result<Self> {
+        let rest = if ip.is_ipv4() { "/32 dev eth0" } else { "/128 dev eth0 nodad" };
+        node.ip(format!("address add {ip}{rest}"))?;
+        Ok(Self { node, ip })
+    }
+}
+
+impl Drop for Address<'_> {
+    fn drop(&mut self) {
+        let length = if self.ip.is_ipv4() { 32 } else { 128 };
+        // The namespace goes with the lab, should this fail.
+        let _ = self.node.ip(format!("address del {}/{length} dev eth0", self.ip));
+    }
+}
