@@ -15,17 +15,17 @@ use svclb_tests::{
 
 use crate::{
     client::Asker,
-    custom::{Custom, Fields, balancer, scenario},
+    custom::{Custom, Fields, balancer},
     scenario::Scenario,
     services::WEB,
     world::World,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("affinity_pins_clients_at_all_frontends", pinned),
-    scenario("affinity_is_one_for_packets_and_sockets", one_state),
-    scenario("affinity_ends_with_its_endpoint", moves),
-    scenario("affinity_ends_with_its_time_out", times_out),
+    Scenario::per_family("affinity_pins_clients_at_all_frontends", pinned).few(),
+    Scenario::per_family("affinity_is_one_for_packets_and_sockets", one_state).few(),
+    Scenario::per_family("affinity_ends_with_its_endpoint", moves).few(),
+    Scenario::per_family("affinity_ends_with_its_time_out", times_out).few(),
 ];
 
 const SERVICE: Custom = Custom::new("sticky", 40);

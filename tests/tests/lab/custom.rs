@@ -9,27 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use svclb_tests::lab::{
-    Dual, Family, Lab, Node, Preset, SOON, Transport, manifests::slice, wait_for,
-};
+use svclb_tests::lab::{Dual, Family, Lab, Node, SOON, manifests::slice, wait_for};
 
 use crate::{
-    scenario::Scenario,
     services::place,
     world::{PORT, World},
 };
-
-/// A scenario of such services, once for each family, under a plain preset and the most hostile
-/// ones: what it shows is decided before pods' links and routes matter.
-pub(crate) const fn scenario(
-    name: &'static str,
-    run: fn(&mut World, Family) -> Result<()>,
-) -> Scenario {
-    Scenario::per_family(name, run).only(|preset| {
-        let hostile = preset.hostile.is_some() && preset.transport == Transport::Vxlan;
-        *preset == Preset::ROUTED || hostile
-    })
-}
 
 /// A Service with a ClusterIP and a NodePort, TCP and UDP at each.
 #[derive(Clone, Copy)]

@@ -16,17 +16,18 @@ use crate::{
         Asker,
         Source::{Kept, Masqueraded},
     },
-    custom::{Custom, Fields, scenario, vip},
+    custom::{Custom, Fields, vip},
     host::asks_any,
     scenario::Scenario,
     world::World,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("external_ips_are_served", external_ips),
-    scenario("load_balancer_ips_are_served", load_balancer_ips),
-    scenario("load_balancers_that_are_proxies_are_left_alone", proxies),
-    scenario("one_address_and_port_by_tcp_and_udp_are_two_frontends", two_frontends),
+    Scenario::per_family("external_ips_are_served", external_ips).few(),
+    Scenario::per_family("load_balancer_ips_are_served", load_balancer_ips).few(),
+    Scenario::per_family("load_balancers_that_are_proxies_are_left_alone", proxies).few(),
+    Scenario::per_family("one_address_and_port_by_tcp_and_udp_are_two_frontends", two_frontends)
+        .few(),
 ];
 
 const NEAR: Custom = Custom::new("external-near", 1);

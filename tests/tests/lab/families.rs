@@ -5,13 +5,14 @@ use svclb_tests::{lab::Family, traffic::peer::How};
 
 use crate::{
     client::Source::{Kept, Masqueraded},
-    custom::{Custom, Fields, balancer, scenario},
+    custom::{Custom, Fields, balancer},
     host::asks_any,
     scenario::Scenario,
     world::World,
 };
 
-pub(crate) const SCENARIOS: &[Scenario] = &[scenario("services_of_one_family", one_family)];
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[Scenario::per_family("services_of_one_family", one_family).few()];
 
 const SERVICE: Custom = Custom::new("one-family", 30);
 

@@ -11,8 +11,8 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario::per_family("client_outside_is_masqueraded_towards_cluster_ip", outside),
-    Scenario::once("detection_follows_the_option", modes),
+    Scenario::per_family("client_outside_is_masqueraded_towards_cluster_ip", outside).few(),
+    Scenario::once("detection_follows_the_option", modes).few(),
 ];
 
 /// Routes to ClusterIPs through a node, until the value is dropped.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] =
-    &[Scenario::per_family("an_address_is_left_to_the_host", left_to_the_host)];
+    &[Scenario::per_family("an_address_is_left_to_the_host", left_to_the_host).few()];
 
 fn left_to_the_host(world: &mut World, family: Family) -> Result<()> {
     world.restart_agent(1, &["--leave-to-host", "default/near"])?;

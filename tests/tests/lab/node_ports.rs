@@ -19,9 +19,9 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario::per_family("node_port_follows_the_nodes_addresses", follows),
-    Scenario::per_family("node_port_at_primary_addresses_follows_the_node_object", primary),
-    Scenario::once("node_port_answers_where_the_option_says", options),
+    Scenario::per_family("node_port_follows_the_nodes_addresses", follows).few(),
+    Scenario::per_family("node_port_at_primary_addresses_follows_the_node_object", primary).few(),
+    Scenario::once("node_port_answers_where_the_option_says", options).few(),
 ];
 
 /// How long nobody must have answered.

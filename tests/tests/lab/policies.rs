@@ -9,7 +9,7 @@ use crate::{
         Asker,
         Source::{self, Kept, Masqueraded},
     },
-    custom::{Custom, Fields, balancer, scenario},
+    custom::{Custom, Fields, balancer},
     expect::{
         answering, answering_host, answering_process, drops, hangs, host_hangs, names,
         process_hangs,
@@ -20,14 +20,14 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("internal_policy_local_serves_by_this_nodes_endpoints", internal),
-    scenario("internal_policy_local_none_local_drops", internal_none),
-    scenario("external_policy_local_outside_clients", outside_clients),
-    scenario("external_policy_local_clients_inside", clients_inside),
-    scenario("external_policy_local_none_local", external_none),
-    scenario("external_policy_local_at_pods_sockets", at_pods_sockets),
-    scenario("external_policy_cluster_outside_clients", cluster_policy),
-    scenario("external_policy_local_serves_by_who_terminates_last", terminating),
+    Scenario::per_family("internal_policy_local_serves_by_this_nodes_endpoints", internal).few(),
+    Scenario::per_family("internal_policy_local_none_local_drops", internal_none).few(),
+    Scenario::per_family("external_policy_local_outside_clients", outside_clients).few(),
+    Scenario::per_family("external_policy_local_clients_inside", clients_inside).few(),
+    Scenario::per_family("external_policy_local_none_local", external_none).few(),
+    Scenario::per_family("external_policy_local_at_pods_sockets", at_pods_sockets).few(),
+    Scenario::per_family("external_policy_cluster_outside_clients", cluster_policy).few(),
+    Scenario::per_family("external_policy_local_serves_by_who_terminates_last", terminating).few(),
 ];
 
 const SERVICE: Custom = Custom::new("policies", 10);

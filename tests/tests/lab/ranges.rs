@@ -6,7 +6,7 @@ use svclb_tests::lab::{Dual, Family};
 
 use crate::{
     client::Source::Kept,
-    custom::{Custom, Fields, balancer, scenario},
+    custom::{Custom, Fields, balancer},
     expect::{answering_process, drops, hangs, host_hangs, names, process_hangs},
     host::asks_any,
     scenario::Scenario,
@@ -14,10 +14,10 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("source_ranges_admit_and_drop_clients_outside", outside),
-    scenario("source_ranges_hold_inside_the_cluster", inside),
-    scenario("source_ranges_hold_at_pods_sockets", at_pods_sockets),
-    scenario("source_ranges_are_followed_as_they_change", changes),
+    Scenario::per_family("source_ranges_admit_and_drop_clients_outside", outside).few(),
+    Scenario::per_family("source_ranges_hold_inside_the_cluster", inside).few(),
+    Scenario::per_family("source_ranges_hold_at_pods_sockets", at_pods_sockets).few(),
+    Scenario::per_family("source_ranges_are_followed_as_they_change", changes).few(),
 ];
 
 const SERVICE: Custom = Custom::new("ranges", 20);

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("no_endpoint_is_refused", no_endpoint),
     Scenario::per_family("unused_port_of_a_cluster_ip_is_refused", unused_port),
-    Scenario::per_family("unallocated_cluster_ip_is_dropped", unallocated),
+    Scenario::per_family("unallocated_cluster_ip_is_dropped", unallocated).few(),
     Scenario::per_family("cluster_ip_answers_ping", answers_ping),
 ];
 
