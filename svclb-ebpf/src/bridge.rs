@@ -13,11 +13,12 @@ use crate::{
     raw::{Skb, neighbour},
 };
 
-/// The flags of a new flow whose client's packets come in at `ifindex`.
+/// The flags of a new flow whose client's packets come in at this device.
 #[inline(always)]
-pub fn flags_for(skb: &Skb, hairpin: bool) -> u8 {
-    // A bridge does not send a packet back through the port that it came from.
-    if hairpin || !skb.has_ethernet() {
+pub fn flags_for(skb: &Skb, masquerade: bool) -> u8 {
+    // An answer to the node's own address is routed, so the request is, too. (Nor does a bridge send
+    // a hairpin's packet back through the port that it came from.)
+    if masquerade || !skb.has_ethernet() {
         return 0;
     }
     let bridged = maps::device(skb.ifindex()).is_some_and(|device| device.bridge != 0);

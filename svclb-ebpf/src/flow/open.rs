@@ -76,7 +76,7 @@ fn open<A: Tables>(
 #[inline(always)]
 fn describe<A: Tables>(flow: &mut Flow<A>, skb: &Skb, packet: &Packet<A>, target: &Target<A>) {
     let tuple = &packet.tuple;
-    let hairpin = target.backend == tuple.src;
+    let masquerade = target.flags & flags::MASQUERADE != 0;
     flow.facts = Facts {
         last_seen_ns: raw::now_ns(),
         service: target.service,
@@ -85,7 +85,7 @@ fn describe<A: Tables>(flow: &mut Flow<A>, skb: &Skb, packet: &Packet<A>, target
         masq_port: 0,
         mac: [0; 6],
         protocol: tuple.protocol,
-        flags: target.flags | bridge::flags_for(skb, hairpin),
+        flags: target.flags | bridge::flags_for(skb, masquerade),
         from_client: advance(0, packet.tcp_flags),
         from_backend: 0,
     };
