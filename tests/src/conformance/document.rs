@@ -16,7 +16,7 @@ const INTRODUCTION: &str = "\
 
 What a service proxy must do, and what svclb and the real kube-proxy (nftables mode) do. Both are
 driven by the same objects of a real control plane, one after the other, in the same network of two
-nodes; clients ask over TCP and UDP, IPv4 and IPv6. `cargo xtask conformance` runs it, prints the
+nodes; clients ask over TCP and UDP, IPv4 and IPv6. svclb runs with `--echo all`, else as it is. `cargo xtask conformance` runs it, prints the
 comparison and writes this page; the suite `conformance` runs the same as tests.
 
 Each line with a client is a scenario: *near* is an endpoint on the node that is asked, *far* one on
