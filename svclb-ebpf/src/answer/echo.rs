@@ -4,6 +4,7 @@ use svclb_common::{
     checksum::Difference, echo, frontend::frontend_flags, outcome::Outcome, tuple::Tuple,
 };
 
+use super::answerable;
 use crate::{
     config,
     packet::{Network, Packet, Step, Stop},
@@ -20,9 +21,7 @@ pub fn answer<A: Network>(skb: &mut Skb, packet: &Packet<A>, back: Back) -> Step
     if !is_answered(packet) {
         return Err(Stop::NotOurs);
     }
-    if skb.is_for_many() || !packet.tuple.src.is_somebody() {
-        return Err(Outcome::Unanswerable.into());
-    }
+    answerable(skb, packet)?;
     write(skb, packet).and_then(|()| skb.send_back(back)).map_err(|()| Outcome::AnswerFailed)?;
     Ok(Outcome::EchoAnswered)
 }

@@ -25,16 +25,22 @@ use crate::{
 /// Why the packet gets no answer.
 #[inline(never)]
 pub fn refuse<A: Network>(skb: &mut Skb, packet: &Packet<A>, back: Back) -> Result<(), Outcome> {
-    // RFC 1122, section 3.2.2, and RFC 4443, section 2.4(e).
-    if skb.is_for_many() || !packet.tuple.src.is_somebody() {
-        return Err(Outcome::Unanswerable);
-    }
+    answerable(skb, packet)?;
     if packet.tuple.protocol == TCP {
         reset::write(skb, packet)?;
     } else {
         unreachable::write(skb, packet)?;
     }
     skb.send_back(back).map_err(|()| Outcome::AnswerFailed)
+}
+
+/// Whether there is one host to answer (RFC 1122, section 3.2.2; RFC 4443, section 2.4(e)).
+#[inline(always)]
+fn answerable<A: Network>(skb: &Skb, packet: &Packet<A>) -> Result<(), Outcome> {
+    if skb.is_for_many() || !packet.tuple.src.is_somebody() {
+        return Err(Outcome::Unanswerable);
+    }
+    Ok(())
 }
 
 /// The checksum of an answer that consists of `bytes` and carries a pseudo header.
