@@ -22,9 +22,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::prepare()?;
     build::run(&build::Options { release: false })?;
-    let mut demo = shell::command(paths::binary("demo"));
-    // An error's own words say enough.
-    demo.env("RUST_LIB_BACKTRACE", "0").arg(paths::workspace().join("examples"));
+    let mut demo = shell::own(paths::binary("demo"));
+    demo.arg(paths::workspace().join("examples"));
     demo.args(options.keep.then_some("--keep")).args(options.remove.then_some("--remove"));
     shell::run(&mut demo)
 }

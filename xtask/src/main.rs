@@ -49,13 +49,13 @@ enum Verb {
     /// Make a container image of the agent, without a container engine
     Image(image::Options),
     /// Put load on a Service or any address, and tell who answered how fast
-    Load(load::Options),
+    Load(shell::HandedOn),
     /// Measure svclb on this machine: `bench agent` behind a real control plane
-    Bench(bench::Options),
+    Bench(shell::HandedOn),
     /// Compare svclb with the real kube-proxy, and write docs/conformance.md
     Conformance,
     /// Compare the kernel programs with the model of the contract, packet by packet
-    Differential(differential::Options),
+    Differential(shell::HandedOn),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests

@@ -1,7 +1,7 @@
 //! Running other programs, and saying so.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     process::{Command, Stdio},
 };
 
@@ -17,6 +17,22 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
     command
+}
+
+/// A program of this project. An error's own words say enough, without a backtrace.
+pub(crate) fn own(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command(program);
+    command.env("RUST_LIB_BACKTRACE", "0");
+    command
+}
+
+/// What a verb hands on to the program behind it.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct HandedOn {
+    /// The program's own options; `--help` tells
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// A cargo of another toolchain than the one that runs this program.

@@ -18,9 +18,7 @@ pub(crate) struct Options {
 /// If they cannot be built or the kernel refuses one.
 pub(crate) fn run(options: &Options) -> Result<()> {
     build::run(&build::Options { release: false })?;
-    let mut verifier = shell::command(paths::binary("verifier"));
-    // An error's own words say enough.
-    verifier.env("RUST_LIB_BACKTRACE", "0");
+    let mut verifier = shell::own(paths::binary("verifier"));
     verifier.arg(paths::ebpf_object()).arg(paths::workspace().join("docs/verifier.md"));
     shell::run(verifier.args(options.save.then_some("--save")))
 }
