@@ -27,7 +27,6 @@ touched. Lines without one are tests of other suites, by name, which need no pee
 |---|---|
 | equal | Both do what the contract says. |
 | beyond | svclb does what the contract says, kube-proxy something else. The reason is below. |
-| not yet | svclb does not do it yet; the contract's word is what kube-proxy shows, or below. |
 ";
 
 /// The page.
@@ -65,40 +64,30 @@ fn scenario(scenario: &Scenario) -> String {
         "`{name}` | {}, {} | {} | {} | {} ",
         from.name(),
         to.join(", "),
-        expected.svclb(),
+        expected.contract,
         expected.kube_proxy(),
         Verdict::promised(scenario).name()
     )
 }
 
-/// Why svclb is beyond, and what it lacks.
+/// Why svclb is beyond.
 fn notes() -> String {
-    let beyond = by(|scenario| scenario.expected.beyond.map(|(_seen, why)| why));
-    let missing = by(|scenario| scenario.expected.missing.map(|_seen| scenario.expected.contract));
-    let mut text = String::new();
-    for (title, lead, groups) in [
-        ("Beyond", "Why kube-proxy is not followed:", beyond),
-        ("Not yet", "What the contract asks of svclb:", missing),
-    ] {
-        if !groups.is_empty() {
-            let _ = writeln!(text, "\n## {title}\n\n{lead}\n");
-        }
-        for (what, names) in groups {
-            let _ = writeln!(text, "- {what}: {}", names.join(", "));
-        }
+    let mut text = "\n## Beyond\n\nWhy kube-proxy is not followed:\n\n".to_owned();
+    for (why, names) in beyond() {
+        let _ = writeln!(text, "- {why}: {}", names.join(", "));
     }
     text
 }
 
-/// Scenarios by what they have in common, in the order of the first of each.
-fn by(common: impl Fn(&Scenario) -> Option<&'static str>) -> Vec<(&'static str, Vec<String>)> {
+/// Scenarios by why svclb is beyond, in the order of the first of each.
+fn beyond() -> Vec<(&'static str, Vec<String>)> {
     let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
     for scenario in scenarios::all() {
-        let Some(what) = common(scenario) else { continue };
+        let Some((_seen, why)) = scenario.expected.beyond else { continue };
         let name = format!("{} `{}`", scenario.row, scenario.name);
-        match groups.iter_mut().find(|(other, _)| *other == what) {
+        match groups.iter_mut().find(|(other, _)| *other == why) {
             Some((_, names)) => names.push(name),
-            None => groups.push((what, vec![name])),
+            None => groups.push((why, vec![name])),
         }
     }
     groups

@@ -20,8 +20,6 @@ pub enum Verdict {
     Equal,
     /// svclb does what the contract says, kube-proxy what is known of it.
     Beyond,
-    /// svclb does not do it yet, as is known.
-    Missing,
     /// Something is not as the scenario says.
     Different,
 }
@@ -32,19 +30,13 @@ impl Verdict {
         match self {
             Self::Equal => "equal",
             Self::Beyond => "beyond",
-            Self::Missing => "not yet",
             Self::Different => "DIFFERENT",
         }
     }
 
     /// What a scenario's own word is.
     pub fn promised(scenario: &Scenario) -> Self {
-        let expected = &scenario.expected;
-        match (expected.missing, expected.beyond) {
-            (Some(_), _) => Self::Missing,
-            (None, Some(_)) => Self::Beyond,
-            (None, None) => Self::Equal,
-        }
+        if scenario.expected.beyond.is_some() { Self::Beyond } else { Self::Equal }
     }
 }
 
@@ -65,12 +57,8 @@ impl Judged {
     pub fn complaints(&self) -> Vec<String> {
         let expected = &self.scenario.expected;
         let mut complaints = Vec::new();
-        if self.svclb != expected.svclb() {
-            let hint = match (expected.missing.is_some(), self.svclb == expected.contract) {
-                (true, true) => "; it is no longer missing: say so in the scenario",
-                _ => "",
-            };
-            complaints.push(format!("svclb: {}, not {}{hint}", self.svclb, expected.svclb()));
+        if self.svclb != expected.contract {
+            complaints.push(format!("svclb: {}, not {}", self.svclb, expected.contract));
         }
         if self.kube_proxy != expected.kube_proxy() {
             let (seen, known) = (&self.kube_proxy, expected.kube_proxy());

@@ -216,34 +216,21 @@ impl Frontend {
 /// What must come of a scenario, in the words of [`super::seen::Seen`].
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// By the contract.
+    /// By the contract, and of svclb.
     pub contract: &'static str,
     /// What kube-proxy does instead, and why svclb does not.
     pub beyond: Option<(&'static str, &'static str)>,
-    /// What svclb does so far.
-    pub missing: Option<&'static str>,
 }
 
 /// Both do what the contract says.
 pub(super) const fn expect(contract: &'static str) -> Expected {
-    Expected { contract, beyond: None, missing: None }
+    Expected { contract, beyond: None }
 }
 
 impl Expected {
     /// kube-proxy does something else, for a reason.
     pub(super) const fn beyond(self, kube_proxy: &'static str, why: &'static str) -> Self {
         Self { beyond: Some((kube_proxy, why)), ..self }
-    }
-
-    /// svclb does not do it yet, but this.
-    #[expect(dead_code, reason = "nothing that is compared is missing now")]
-    pub(super) const fn missing(self, svclb: &'static str) -> Self {
-        Self { missing: Some(svclb), ..self }
-    }
-
-    /// What svclb must show now.
-    pub fn svclb(&self) -> &'static str {
-        self.missing.unwrap_or(self.contract)
     }
 
     /// What kube-proxy must show.
