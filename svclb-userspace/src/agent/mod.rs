@@ -25,9 +25,10 @@ use crate::{
     config::Observability,
     desired::NodePortAddresses,
     events,
+    health::Health,
     loader::{self, Loaded},
+    metrics::Metrics,
     pins::Pins,
-    plan::kernel::KernelState,
     source::{
         Source,
         kubernetes::{Connection, Kubernetes},
@@ -85,6 +86,33 @@ pub enum From {
     Kubernetes(Connection),
 }
 
+impl From {
+    /// Begins to follow it for `node`. Manifests ask what their Services have been given before.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing to follow, or `in_use` fails.
+    pub async fn start(
+        &self,
+        node: &Arc<str>,
+        in_use: impl FnOnce() -> Result<InUse>,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+    ) -> Result<Source> {
+        match self {
+            Self::Manifests { folder, ranges } => {
+                let (folder, ranges) = (folder.clone(), ranges.clone());
+                let options = watch::Options { folder, ranges, in_use: in_use()? };
+                Manifests::start(options).map(Source::Manifests).context("follow the manifests")
+            }
+            Self::Kubernetes(connection) => {
+                let source = Kubernetes::start(connection, node, metrics, health).await;
+                source.map(Source::Kubernetes).context("follow the cluster")
+            }
+        }
+    }
+}
+
 /// Runs the agent until it is told to stop (SIGTERM, SIGINT). Programs stay attached, and all maps
 /// pinned.
 ///
@@ -129,29 +157,14 @@ async fn main_loop(
         traffic: options.traffic.clone(),
     };
     let mut programmer = Programmer::adopt(pins, engine, options.node_ports.clone(), progress)?;
-    let source = follow(&options, programmer.kernel(), &observers).await?;
+    let in_use = || Ok(InUse::of(programmer.kernel()));
+    let (node, source) = (options.node_name.as_str().into(), &options.source);
+    let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;
     programmer.set_reporter(source.reporter());
     let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;
     Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))
-}
-
-/// Begins to follow the source.
-async fn follow(options: &Options, kernel: &KernelState, observers: &Observers) -> Result<Source> {
-    match &options.source {
-        From::Manifests { folder, ranges } => {
-            let (folder, ranges) = (folder.clone(), ranges.clone());
-            let options = watch::Options { folder, ranges, in_use: InUse::of(kernel) };
-            Manifests::start(options).map(Source::Manifests).context("follow the manifests")
-        }
-        From::Kubernetes(connection) => {
-            let (metrics, health) = (&observers.metrics, &observers.health);
-            let node = options.node_name.as_str().into();
-            let source = Kubernetes::start(connection, &node, metrics, health).await;
-            source.map(Source::Kubernetes).context("follow the cluster")
-        }
-    }
 }
 
 async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {

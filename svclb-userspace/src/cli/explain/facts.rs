@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -19,11 +20,7 @@ use svclb::{
     metrics::Metrics,
     pins::Pins,
     snapshot::{Change, Snapshot},
-    source::{
-        Source,
-        kubernetes::{Connection, Kubernetes},
-        manifests::{InUse, Manifests, watch},
-    },
+    source::{Source, manifests::InUse},
     state::Traffic,
     writer::{MapReader as _, maps::KernelMaps},
 };
@@ -91,25 +88,18 @@ fn of_node(own: BTreeSet<IpAddr>, named: &[IpAddr]) -> BTreeSet<IpAddr> {
     if is_here { own } else { named.iter().copied().collect() }
 }
 
-async fn start(from: From, node: &Arc<str>, bpffs: &std::path::Path) -> Result<Source> {
-    match from {
-        From::Manifests { folder, ranges } => {
-            let options = watch::Options { folder, ranges, in_use: in_use(bpffs)? };
-            Manifests::start(options).map(Source::Manifests).context("read the manifests")
-        }
-        From::Kubernetes(connection) => cluster(&connection, node).await,
-    }
-}
-
-async fn cluster(connection: &Connection, node: &Arc<str>) -> Result<Source> {
+/// The source, of a cluster to its last resource.
+async fn start(from: From, node: &Arc<str>, bpffs: &Path) -> Result<Source> {
     // Nobody asks for them.
     let (metrics, health) = (Arc::new(Metrics::new(0)), Arc::new(Health::new(LISTED_WITHIN)));
-    let source = Kubernetes::start(connection, node, &metrics, &health).await;
-    source.map(|source| Source::Kubernetes(source.wait_for_all())).context("read the cluster")
+    Ok(match from.start(node, || in_use(bpffs), &metrics, &health).await? {
+        Source::Kubernetes(cluster) => Source::Kubernetes(cluster.wait_for_all()),
+        manifests @ Source::Manifests(_) => manifests,
+    })
 }
 
 /// What Services of manifests have been given by the agent, if there is one.
-fn in_use(bpffs: &std::path::Path) -> Result<InUse> {
+fn in_use(bpffs: &Path) -> Result<InUse> {
     match Pins::on(bpffs) {
         Ok(pins) if pins.exist() => Ok(InUse::of(&KernelMaps::open(&pins)?.read()?)),
         _ => Ok(InUse::default()),
