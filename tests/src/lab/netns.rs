@@ -113,6 +113,16 @@ impl Netns {
         Ok(())
     }
 
+    /// Does `verb`, `add` or `del`, with an address of `device`, at once usable and on no subnet.
+    ///
+    /// # Errors
+    /// As [`Netns::ip`].
+    pub fn address(&self, verb: &str, ip: IpAddr, device: &str) -> Result<()> {
+        let length = if ip.is_ipv4() { 32 } else { 128 };
+        let nodad = if verb == "add" && ip.is_ipv6() { " nodad" } else { "" };
+        self.ip(format!("address {verb} {ip}/{length} dev {device}{nodad}"))
+    }
+
     /// Loads an nftables ruleset into the namespace.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +15,9 @@ use svclb_tests::{
 
 /// How long nobody answers before it counts as silence. (What comes, comes in a millisecond.)
 const SILENCE: Duration = Duration::from_millis(300);
+
+/// A refusal of a process of the node comes from its own kernel, without a packet.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Neither an answer nor a refusal comes to somebody in `netns` who asks `dst` by TCP and UDP.
 pub(crate) fn hangs(netns: &Netns, dst: SocketAddr) -> Result<()> {
@@ -119,9 +122,11 @@ pub(crate) fn refuses(netns: &Netns, dst: SocketAddr) -> Result<()> {
 /// The same for a process of the node itself, whatever way it asks.
 pub(crate) fn host_refuses(node: &Node, dst: SocketAddr) -> Result<()> {
     for how in How::ALL {
+        let started = Instant::now();
         let asked = node.ask(how, &[dst]).map_err(|error| format!("{error:#}"));
         let told = asked.err().with_context(|| format!("somebody answers at {dst}"))?;
         ensure!(told.contains("Connection refused"), "{} to {dst}: {told}", how.name());
+        ensure!(started.elapsed() < AT_ONCE, "refused after {:?}", started.elapsed());
     }
     Ok(())
 }

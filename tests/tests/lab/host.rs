@@ -4,7 +4,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +13,7 @@ use svclb_tests::{
 };
 
 use crate::{
+    expect::host_refuses,
     load::wait_until_only,
     scenario::Scenario,
     services::{CHANGING, EMPTY, FAR, FAR_TOO, HOST, NEAR, Service, WEB},
@@ -30,9 +30,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("host_datagrams_follow_the_endpoints", datagrams_follow),
     Scenario::per_family("host_is_refused_without_endpoint", refused),
 ];
-
-/// A refusal comes from the process's own kernel, without a packet.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn cluster_ip(world: &mut World, family: Family) -> Result<()> {
     for node in &world.lab.nodes {
@@ -145,13 +142,7 @@ fn refused(world: &mut World, family: Family) -> Result<()> {
     let before = node.outcome("socket_refused")?;
     let targets = [EMPTY.cluster(family), EMPTY.at(node, family)];
     for dst in targets {
-        for how in How::ALL {
-            let started = Instant::now();
-            let asked = node.ask(how, &[dst]).map_err(|error| format!("{error:#}"));
-            let told = asked.err().with_context(|| format!("somebody answers at {dst}"))?;
-            ensure!(told.contains("Connection refused"), "{} to {dst}: {told}", how.name());
-            ensure!(started.elapsed() < AT_ONCE, "refused after {:?}", started.elapsed());
-        }
+        host_refuses(node, dst)?;
     }
     let counted = node.outcome("socket_refused")? - before;
     ensure!(counted == 6, "{counted} of 6 refusals counted");

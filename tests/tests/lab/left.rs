@@ -67,16 +67,14 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn add(node: &'a Netns, ip: IpAddr) -> Result<Self> {
-        let rest = if ip.is_ipv4() { "/32 dev eth0" } else { "/128 dev eth0 nodad" };
-        node.ip(format!("address add {ip}{rest}"))?;
+        node.address("add", ip, "eth0")?;
         Ok(Self { node, ip })
     }
 }
 
 impl Drop for Address<'_> {
     fn drop(&mut self) {
-        let length = if self.ip.is_ipv4() { 32 } else { 128 };
         // The namespace goes with the lab, should this fail.
-        let _ = self.node.ip(format!("address del {}/{length} dev eth0", self.ip));
+        let _ = self.node.address("del", self.ip, "eth0");
     }
 }

@@ -47,11 +47,8 @@ impl<'a> Lent<'a> {
         Ok(lent)
     }
 
-    /// A full prefix: the address is on no subnet.
     fn set(&self, verb: &str) -> Result<()> {
-        let nodad = if verb == "add" && self.ip.is_ipv6() { " nodad" } else { "" };
-        let length = if self.ip.is_ipv4() { 32 } else { 128 };
-        self.node.ip(format!("address {verb} {}/{length} dev eth0{nodad}", self.ip))
+        self.node.address(verb, self.ip, "eth0")
     }
 }
 
