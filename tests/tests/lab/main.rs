@@ -1,7 +1,7 @@
 //! Scenarios of real traffic, each under every preset of the lab.
 //!
-//! A test's name is `<preset>::<scenario>::<family>`; the presets' labs are built one after the
-//! other, each shared by its scenarios. `cargo test --test lab -- routed::` runs one preset,
+//! A test's name is `<preset>::<scenario>::<family>`; a preset's scenarios share its lab, and the
+//! presets run side by side. `cargo test --test lab -- routed::` runs one preset,
 //! `-- hairpin` one scenario under all.
 
 mod affinity;
@@ -33,10 +33,9 @@ mod world;
 
 use std::process::ExitCode;
 
-use libtest_mimic::Trial;
 use svclb_tests::{
     lab::{self, Preset},
-    suite,
+    suite::{self, Group},
 };
 
 use crate::scenario::Scenario;
@@ -65,7 +64,7 @@ const SCENARIOS: &[&[Scenario]] = &[
 ];
 
 fn main() -> ExitCode {
-    let code = suite::run(|| presets().flat_map(trials).collect());
+    let code = suite::run_groups(|| presets().map(group).collect());
     world::leave();
     code
 }
@@ -81,6 +80,7 @@ fn presets() -> impl Iterator<Item = Preset> {
     })
 }
 
-fn trials(preset: Preset) -> Vec<Trial> {
-    SCENARIOS.concat().iter().flat_map(|scenario| scenario.trials(preset)).collect()
+fn group(preset: Preset) -> Group {
+    let trials = SCENARIOS.concat().iter().flat_map(|scenario| scenario.trials(preset)).collect();
+    Group { name: preset.to_string(), trials }
 }
