@@ -2,10 +2,9 @@
 //! same lab, and what each of them gets.
 //!
 //! A [`Scenario`] is a Service of its own, a client, an address to ask, and what must come of it: by
-//! the contract, and where they differ from it by kube-proxy ("beyond") or by svclb so far
-//! ("missing"). All are driven once with svclb on the nodes and once with kube-proxy, over TCP and
-//! UDP in both families. What is seen must be what the scenario says, exactly, so a
-//! deviation that goes away is told just as one that comes.
+//! the contract, and where it differs from that by kube-proxy ("beyond"). All are driven once with svclb
+//! on the nodes and once with kube-proxy, over TCP and UDP in both families. What is seen must be
+//! what the scenario says, exactly, so a deviation that goes away is told just as one that comes.
 //!
 //! `cargo xtask conformance` prints the comparison and writes `docs/conformance.md`, which follows
 //! from the scenarios and the rows of the contract alone ([`document`]).

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
-use super::scenario::{Endpoint, Frontend, Scenario, Server};
+use super::scenario::{Endpoint, Frontend, Scenario, Server, Service};
 use crate::lab::{Dual, Family, Lab};
 
 /// The port of every Service.
@@ -13,6 +13,10 @@ const PORT: u16 = 80;
 const OTHER_PORT: u16 = 81;
 /// The port of every server.
 pub(super) const TARGET: u16 = 8080;
+/// A port where no server listens.
+const CLOSED: u16 = 8081;
+/// The first port of a health check.
+const HEALTH_PORT: u16 = 30_500;
 /// The first NodePort.
 const NODE_PORT: u16 = 30_100;
 
@@ -35,7 +39,7 @@ impl Addresses {
             Frontend::ExternalIp => Some((self.external(), PORT)),
             Frontend::LoadBalancer => Some((self.load_balancer(), PORT)),
             Frontend::LoadBalancerOtherPort => Some((self.load_balancer(), OTHER_PORT)),
-            Frontend::NodePort | Frontend::Localhost => None,
+            Frontend::NodePort | Frontend::Localhost | Frontend::HealthCheck => None,
         }
     }
 
@@ -53,6 +57,10 @@ impl Addresses {
 
     pub(super) fn node_port(self) -> u16 {
         NODE_PORT + u16::from(self.0)
+    }
+
+    pub(super) fn health_port(self) -> u16 {
+        HEALTH_PORT + u16::from(self.0)
     }
 
     fn service(group: u8, number: u8) -> Dual {
@@ -81,8 +89,8 @@ pub(super) fn service(scenario: &Scenario, number: u8) -> Value {
         Some(mode) => json!({ "ip": ip, "ipMode": mode }),
         None => json!({ "ip": ip }),
     });
-    let ports = ["TCP", "UDP"].map(|protocol| port(protocol, at));
-    json!({
+    let ports = ["TCP", "UDP"].map(|protocol| port(protocol, target(service), at));
+    let mut written = json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": { "name": name(number), "labels": labels(service.label) },
@@ -100,13 +108,21 @@ pub(super) fn service(scenario: &Scenario, number: u8) -> Value {
             "ports": ports,
         },
         "status": { "loadBalancer": { "ingress": ingress } },
-    })
+    });
+    if service.external_local {
+        written["spec"]["healthCheckNodePort"] = json!(at.health_port());
+    }
+    written
 }
 
-fn port(protocol: &str, at: Addresses) -> Value {
+fn target(service: &Service) -> u16 {
+    if service.closed { CLOSED } else { TARGET }
+}
+
+fn port(protocol: &str, target: u16, at: Addresses) -> Value {
     let name = protocol.to_lowercase();
     json!({
-        "name": name, "protocol": protocol, "port": PORT, "targetPort": TARGET,
+        "name": name, "protocol": protocol, "port": PORT, "targetPort": target,
         "nodePort": at.node_port(),
     })
 }
@@ -148,9 +164,10 @@ fn slice(
     labels["kubernetes.io/service-name"] = json!(service);
     labels["endpointslice.kubernetes.io/managed-by"] = json!("svclb-tests");
     let protocols = ["TCP", "UDP"].into_iter().filter(|one| only.is_none_or(|only| only == *one));
+    let target = target(&scenario.service);
     let ports: Vec<Value> = protocols
         .map(|protocol| {
-            json!({ "name": protocol.to_lowercase(), "protocol": protocol, "port": TARGET })
+            json!({ "name": protocol.to_lowercase(), "protocol": protocol, "port": target })
         })
         .collect();
     json!({

@@ -36,6 +36,8 @@ pub struct Service {
     pub internal_local: bool,
     /// `sessionAffinity: ClientIP`.
     pub affinity: bool,
+    /// Nobody listens at its target port.
+    pub closed: bool,
     /// `loadBalancerSourceRanges`.
     pub source_ranges: &'static [&'static str],
     /// `ipMode` of the load balancer's addresses.
@@ -52,6 +54,7 @@ impl Service {
         external_local: false,
         internal_local: false,
         affinity: false,
+        closed: false,
         source_ranges: &[],
         ip_mode: None,
         label: None,
@@ -195,6 +198,8 @@ pub enum Frontend {
     LoadBalancer,
     /// The load balancer's address at a port that no Service has there.
     LoadBalancerOtherPort,
+    /// The port of the health check at the first node's address.
+    HealthCheck,
 }
 
 impl Frontend {
@@ -209,6 +214,7 @@ impl Frontend {
             Self::ExternalIp => "external IP",
             Self::LoadBalancer => "load-balancer IP",
             Self::LoadBalancerOtherPort => "load-balancer IP, other port",
+            Self::HealthCheck => "health check",
         }
     }
 }

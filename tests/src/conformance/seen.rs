@@ -120,8 +120,10 @@ fn other(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Answered { .. } => None,
         Outcome::Echoed => Some("answered"),
+        Outcome::Healthy(text) => Some(text),
         Outcome::Refused => Some("refused"),
         Outcome::RefusedLate => Some("refused after a second"),
+        Outcome::Reset => Some("reset"),
         Outcome::Unreachable => Some("unreachable"),
         Outcome::Forbidden => Some("not permitted"),
         Outcome::Silent => Some("no answer"),

@@ -1,6 +1,10 @@
 //! The cluster in which both proxies run, one after the other.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -15,7 +19,10 @@ use super::{
 use crate::{
     control_plane::{ControlPlane, Programs},
     lab::{Dual, Family, Lab, Preset, manifests, wait_for},
-    traffic::probe::{self, Protocol},
+    traffic::{
+        conversation::Conversation,
+        probe::{self, Protocol},
+    },
 };
 
 /// The pod that asks.
@@ -28,9 +35,13 @@ const PROGRAMMED_WITHIN: Duration = Duration::from_secs(30);
 const UNLIMITED_ICMP: &[(&str, &str)] =
     &[("net/ipv4/icmp_ratelimit", "0"), ("net/ipv6/icmp/ratelimit", "0")];
 
+/// Conversations that are open, by the number of their scenario.
+type Held = BTreeMap<(u8, Protocol, &'static str), Conversation>;
+
 /// A control plane that knows all scenarios' objects, and two nodes with clients and servers.
 pub(super) struct World {
     cluster: ControlPlane,
+    held: Mutex<Held>,
     _elsewhere: Elsewhere,
     // After what runs in it.
     pub(super) lab: Lab,
@@ -56,9 +67,14 @@ impl World {
         lab.node(1).netns().sysctls(UNLIMITED_ICMP)?;
         let elsewhere = Elsewhere::join(&lab, &asked(scenarios)).context("elsewhere")?;
         let cluster = ControlPlane::start(&lab, programs).context("control plane")?;
-        let world = Self { cluster, _elsewhere: elsewhere, lab };
+        let world = Self { cluster, held: Mutex::default(), _elsewhere: elsewhere, lab };
         world.write(scenarios).context("objects of the scenarios")?;
         Ok(world)
+    }
+
+    /// Conversations that a change may end.
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, scenarios: &[&'static Scenario]) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Clients are functions, to be called inside a namespace ([`crate::lab::Netns::run`]); the server
 //! and command-line clients are the binary `lab-tool`.
 
+pub mod conversation;
 pub mod generator;
 pub mod http;
 pub mod load;

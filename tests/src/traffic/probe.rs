@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, ErrorKind, Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    io::{self, ErrorKind},
+    net::{IpAddr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -12,11 +12,11 @@ use clap::ValueEnum;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use serde::{Deserialize, Serialize};
 
-use super::{http::Answer, server::WHO};
+use super::{conversation::Conversation, http::Answer};
 
 /// How long silence is listened to before it counts as such. A refusal that only the second packet
 /// brings needs more than a second.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// A refusal that takes longer has waited for a packet to be sent again.
 const LATE: Duration = Duration::from_millis(700);
@@ -30,6 +30,14 @@ pub enum Protocol {
     Udp,
     /// An ICMP or ICMPv6 echo.
     Ping,
+    /// As [`Protocol::Udp`], question and answer of more bytes than a packet holds.
+    LargeUdp,
+    /// As [`Protocol::Tcp`], on one connection before and after a change.
+    HeldTcp,
+    /// As [`Protocol::Udp`], from one socket before and after a change.
+    HeldUdp,
+    /// HTTP, answered by the proxy itself: how many endpoints the node has.
+    Health,
 }
 
 impl Protocol {
@@ -42,7 +50,16 @@ impl Protocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Ping => "ping",
+            Self::LargeUdp => "large-udp",
+            Self::HeldTcp => "held-tcp",
+            Self::HeldUdp => "held-udp",
+            Self::Health => "health",
         }
+    }
+
+    /// Whether one socket asks before and after a change.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::HeldTcp | Self::HeldUdp)
     }
 }
 
@@ -58,10 +75,14 @@ pub enum Outcome {
     },
     /// An echo came back.
     Echoed,
+    /// The proxy said this of the service's health.
+    Healthy(String),
     /// The connection was refused at once.
     Refused,
     /// The connection was refused, but only when it was tried again after a second.
     RefusedLate,
+    /// The connection, which was open, was reset.
+    Reset,
     /// There is no way to the address, by somebody's word.
     Unreachable,
     /// The kernel does not let the client send.
@@ -100,42 +121,38 @@ pub fn ask(protocol: Protocol, dst: SocketAddr, tries: usize) -> Result<BTreeSet
 fn once(protocol: Protocol, dst: SocketAddr) -> Result<Outcome> {
     let started = Instant::now();
     let told = match protocol {
-        Protocol::Tcp => tcp(dst),
-        Protocol::Udp => udp(dst),
-        Protocol::Ping => ping(dst.ip()).map(|()| String::new()),
+        Protocol::Ping => ping(dst.ip()).map(|()| Outcome::Echoed),
+        Protocol::Health => health(dst).map(Outcome::Healthy),
+        _ => {
+            return Conversation::open(protocol, dst).map_or_else(
+                |error| Ok(failure(&error, started.elapsed())),
+                |mut conversation| converse(&mut conversation),
+            );
+        }
     };
-    match told {
-        Ok(_) if protocol == Protocol::Ping => Ok(Outcome::Echoed),
+    Ok(told.unwrap_or_else(|error| failure(&error, started.elapsed())))
+}
+
+/// Asks once more in a conversation.
+///
+/// # Errors
+/// What answers is not the lab's server.
+pub fn converse(conversation: &mut Conversation) -> Result<Outcome> {
+    let started = Instant::now();
+    match conversation.ask() {
         Ok(text) => {
-            let what = || format!("{} to {dst}: not the lab's server", protocol.name());
-            let answer: Answer = serde_json::from_str(&text).with_context(what)?;
+            let answer: Answer = serde_json::from_str(&text).context("not the lab's server")?;
             Ok(Outcome::Answered { name: answer.name, client: answer.client.ip() })
         }
         Err(error) => Ok(failure(&error, started.elapsed())),
     }
 }
 
-fn tcp(dst: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&dst, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: svclb-lab\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer.split_once("\r\n\r\n").map(|(_head, body)| body.to_owned()).unwrap_or_default())
-}
-
-fn udp(dst: SocketAddr) -> io::Result<String> {
-    let any: IpAddr = match dst {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(dst)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send(WHO)?;
-    let mut buffer = [0; 2_048];
-    let length = socket.recv(&mut buffer)?;
-    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+/// What a health check's port says: the status, and how many endpoints it counts.
+fn health(dst: SocketAddr) -> io::Result<String> {
+    let (status, body) = Conversation::open(Protocol::Tcp, dst)?.get()?;
+    let said: serde_json::Value = serde_json::from_str(&body)?;
+    Ok(format!("{status}, {} here", said["localEndpoints"]))
 }
 
 /// Sends an echo request and waits for its answer; the kernel does checksum and identifier.
@@ -157,6 +174,7 @@ fn failure(error: &io::Error, after: Duration) -> Outcome {
     match error.kind() {
         ErrorKind::ConnectionRefused if after < LATE => Outcome::Refused,
         ErrorKind::ConnectionRefused => Outcome::RefusedLate,
+        ErrorKind::ConnectionReset => Outcome::Reset,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Outcome::Silent,
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Outcome::Unreachable,
         ErrorKind::PermissionDenied => Outcome::Forbidden,
@@ -166,7 +184,7 @@ fn failure(error: &io::Error, after: Duration) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
 

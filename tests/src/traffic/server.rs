@@ -5,7 +5,7 @@
 //! | `GET /` | JSON: the pod's name, the client's address, the address asked |
 //! | `GET /bytes/<n>` | n deterministic bytes, their hash in the header `x-sha256` |
 //! | `POST /sha256` | the hash of the body |
-//! | the datagram [`WHO`] | the same JSON as to `GET /` |
+//! | the datagram [`WHO`], zeros may follow | the same JSON as to `GET /`, as long at least |
 //! | another datagram | the same datagram, its beginning replaced by the name and a zero byte |
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
@@ -114,10 +114,11 @@ async fn echo(socket: UdpSocket, name: Arc<str>) {
     loop {
         // An ICMP error of an earlier answer is reported here; the next datagram counts.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        if buffer[..length] == *WHO {
+        if is_who(&buffer[..length]) {
             let Ok(address) = socket.local_addr() else { continue };
             let who = Answer { name: name.to_string(), client, address };
             let text = serde_json::to_string(&who).unwrap_or_default();
+            let text = format!("{text:length$}");
             let _lost = socket.send_to(text.as_bytes(), client).await;
             continue;
         }
@@ -125,4 +126,8 @@ async fn echo(socket: UdpSocket, name: Arc<str>) {
         buffer[..stamp.len()].copy_from_slice(&stamp);
         let _lost = socket.send_to(&buffer[..length.max(stamp.len())], client).await;
     }
+}
+
+fn is_who(datagram: &[u8]) -> bool {
+    datagram.strip_prefix(WHO).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
 }

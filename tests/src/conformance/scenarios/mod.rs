@@ -2,6 +2,9 @@
 
 mod affinity;
 mod choice;
+mod errors;
+mod flows;
+mod health;
 mod node_port;
 mod sources;
 mod verdicts;
@@ -30,6 +33,17 @@ const HOST_DROPPED: Expected = expect("no answer").beyond(
     "it forbids the node's own datagrams, where those of pods are lost",
 );
 
+/// Why svclb keeps an address that kube-proxy hides.
+const KEPT: &str =
+    "replies of an endpoint on this node come back through it: nothing need be hidden";
+
+/// By one connection.
+const HELD_TCP: &[Protocol] = &[Protocol::HeldTcp];
+/// From one socket.
+const HELD_UDP: &[Protocol] = &[Protocol::HeldUdp];
+/// By an ICMP or ICMPv6 echo.
+const PING: &[Protocol] = &[Protocol::Ping];
+
 /// Both endpoints, ready.
 const BOTH: &[Endpoint] = &[Endpoint::NEAR, Endpoint::FAR];
 
@@ -42,6 +56,9 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         sources::SCENARIOS,
         node_port::SCENARIOS,
         affinity::SCENARIOS,
+        flows::SCENARIOS,
+        errors::SCENARIOS,
+        health::SCENARIOS,
     ];
     sections.into_iter().flatten()
 }
@@ -81,9 +98,9 @@ const fn one(
 }
 
 impl Scenario {
-    /// It is asked by an ICMP or ICMPv6 echo instead.
-    const fn ping(self) -> Self {
-        Self { protocols: &[Protocol::Ping], ..self }
+    /// It is asked by these means instead.
+    const fn by(self, protocols: &'static [Protocol]) -> Self {
+        Self { protocols, ..self }
     }
 
     /// It gets other endpoints after it was asked.

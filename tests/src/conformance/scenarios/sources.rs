@@ -3,6 +3,7 @@
 use super::{
     Endpoint,
     Frontend::{ClusterIp, ExternalIp, LoadBalancer, NodePort},
+    KEPT,
     Place::{self, Outside, Pod},
     Scenario, Service, expect, one,
 };
@@ -10,10 +11,6 @@ use super::{
 const PLAIN: Service = Service::PLAIN;
 const NEAR: &[Endpoint] = &[Endpoint::NEAR];
 const FAR: &[Endpoint] = &[Endpoint::FAR];
-
-/// Why svclb keeps an address that kube-proxy hides.
-const KEPT: &str =
-    "replies of an endpoint on this node come back through it: nothing need be hidden";
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     one(

@@ -6,7 +6,7 @@ use super::{
         ClusterIp, ClusterIpOtherPort, ExternalIp, LoadBalancer, LoadBalancerOtherPort, NodePort,
         Unallocated,
     },
-    HOST_DROPPED, HOST_REFUSED,
+    HOST_DROPPED, HOST_REFUSED, PING,
     Place::{Host, Outside, Pod},
     REFUSED, Scenario, Service, expect, one,
 };
@@ -196,7 +196,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         expect("elsewhere as the client"),
     ),
     one("4.9", "a_ping_of_a_pod_is_answered", (PLAIN, BOTH), (Pod, &[ClusterIp]), echo("refused"))
-        .ping(),
+        .by(PING),
     one(
         "4.9",
         "a_ping_of_the_host_is_answered",
@@ -204,7 +204,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         (Host, &[ClusterIp]),
         echo("IPv4: not permitted; IPv6: refused"),
     )
-    .ping(),
+    .by(PING),
     one(
         "4.9",
         "a_ping_of_a_client_outside_is_answered",
@@ -212,5 +212,5 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         (Outside, &[LoadBalancer]),
         echo("no answer"),
     )
-    .ping(),
+    .by(PING),
 ];
