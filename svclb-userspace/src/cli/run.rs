@@ -151,6 +151,7 @@ fn sizes(maps: &Maps) -> Sizes {
 fn timeouts(flows: &Flows) -> Timeouts {
     Timeouts {
         tcp_opening: flows.tcp_opening_timeout,
+        tcp_answered: flows.tcp_answered_timeout,
         tcp_established: flows.tcp_established_timeout,
         tcp_closing: flows.tcp_closing_timeout,
         tcp_closed: flows.tcp_closed_timeout,

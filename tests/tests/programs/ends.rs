@@ -16,7 +16,8 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port, v4},
-    answer, dropped, opening, pass, refused, reply_to, segment,
+    conversation::{establish, go_on},
+    dropped, opening, pass, refused, reply_to, segment,
 };
 
 fn load(change: impl FnOnce(&mut Options)) -> Programs {
@@ -79,8 +80,7 @@ fn a_syn_on_an_established_flow_goes_to_its_backend() {
         let placed =
             programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true), (a.backends[1], true)]);
         programs.switch(&placed, &[0]);
-        let between = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
-        pass(&programs, Egress, &reply_to(Tcp, &between));
+        establish(&programs, Tcp, a.client, a.vip);
         programs.switch(&placed, &[1]);
         let again = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
         assert_eq!(again.dst, a.backends[0], "the backend's challenge decides");
@@ -144,22 +144,16 @@ fn a_full_table_evicts_flows_without_a_reply_and_never_established_ones() {
     for a in families() {
         let mut programs = load(|options| options.sizes.flows = 64);
         programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
-        let established: Vec<u16> = (1000..1032).collect();
-        for sport in &established {
-            let client = port(a.client, *sport);
-            let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
-            pass(&programs, Egress, &reply_to(Tcp, &between));
+        let clients: Vec<_> = (1000..1032).map(|sport| port(a.client, sport)).collect();
+        for client in &clients {
+            establish(&programs, Tcp, *client, a.vip);
         }
         for sport in 2000..3000 {
             programs.run(Ingress, &opening(Tcp, port(a.client, sport), a.vip));
         }
         assert!(programs.count(Outcome::Evicted) > 500);
-        for sport in &established {
-            let client = port(a.client, *sport);
-            let seen = pass(&programs, Ingress, &segment(client, a.vip, flags::ACK));
-            assert_eq!(seen.dst, a.backends[0]);
-            let seen = pass(&programs, Egress, &answer(Tcp, a.backends[0], client));
-            assert_eq!(seen.src, a.vip);
+        for client in clients {
+            go_on(&programs, Tcp, client, a.vip, a.backends[0]);
         }
     }
 }
@@ -169,9 +163,7 @@ fn a_table_full_of_established_flows_refuses_new_ones_by_name() {
     let (a, mut programs) = (v4(), load(|options| options.sizes.flows = 64));
     programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
     for sport in 1000..1064 {
-        let client = port(a.client, sport);
-        let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
-        pass(&programs, Egress, &reply_to(Tcp, &between));
+        establish(&programs, Tcp, port(a.client, sport), a.vip);
     }
     dropped(&programs, Ingress, &opening(Tcp, port(a.client, 2000), a.vip));
     assert_eq!(programs.count(Outcome::FlowTableFull), 1);
