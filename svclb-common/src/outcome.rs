@@ -83,7 +83,7 @@ outcomes! {
     /// The service has no endpoint.
     NoEndpoint = "no_endpoint", Refused;
     /// TCP in mid-stream to a frontend, without a flow.
-    NoFlow = "tcp_no_flow", Dropped;
+    NoFlow = "tcp_no_flow", Refused;
     /// No flow record could be freed: every one looked at is of an established flow.
     FlowTableFull = "flow_table_full", Dropped;
     /// The index of flows took no more tuples.
@@ -149,6 +149,9 @@ outcomes! {
     /// A flow whose client had not gone on after the answer made room for a new one: TCP half open,
     /// or UDP's single question.
     AnsweredEvicted = "answered_flow_evicted", Note;
+    /// TCP in mid-stream to a frontend, without a flow, while taking over from another service
+    /// proxy: it may have the connection.
+    LeftToKernel = "tcp_left_to_kernel", Passed;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

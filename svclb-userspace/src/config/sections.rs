@@ -106,6 +106,10 @@ section! {
     Flows, FlowsLayer, "Flows" {
         /// Ports that stand for clients' own when their packets are masqueraded.
         [value_name = "FIRST-LAST"] masquerade_ports: PortRange = PortRange(10_240..=29_999);
+        /// Leave TCP in mid-stream that has no flow to the kernel, where the service proxy from which
+        /// svclb takes over may have the connection, instead of resetting it.
+        [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
+        takeover: bool = false;
         /// Seconds of silence after which a TCP flow without an answer is forgotten.
         [value_name = "SECONDS"] tcp_opening_timeout: u32 = Timeouts::DEFAULT.tcp_opening;
         /// The same with an answer that the client has not acknowledged.
