@@ -1,6 +1,6 @@
 //! Values of the per-CPU counters.
 
-use crate::plain_data;
+use crate::{flow::State, plain_data};
 
 /// Traffic of a service (`svc_stats`) or a backend (`be_stats`), on one CPU.
 #[repr(C)]
@@ -44,10 +44,16 @@ impl core::iter::Sum for Traffic {
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Occupancy {
-    /// Records in use when the last sweep passed.
-    pub flows: u64,
-    /// Those of them without a reply.
+    /// Flows without an answer when the last sweep passed.
     pub opening: u64,
+    /// Flows whose client has not gone on after the answer.
+    pub answered: u64,
+    /// Flows whose client has.
+    pub established: u64,
+    /// TCP with one side finished.
+    pub closing: u64,
+    /// TCP with both sides finished, or reset.
+    pub closed: u64,
     /// Records that the last sweep freed.
     pub expired: u64,
     /// `CLOCK_MONOTONIC` nanoseconds when the last sweep ended.
@@ -55,3 +61,53 @@ pub struct Occupancy {
 }
 
 plain_data!(Occupancy);
+
+impl Occupancy {
+    /// Flows in a state.
+    pub fn of(&self, state: State) -> u64 {
+        match state {
+            State::Opening => self.opening,
+            State::Answered => self.answered,
+            State::Established => self.established,
+            State::Closing => self.closing,
+            State::Closed => self.closed,
+        }
+    }
+
+    /// Counts a flow.
+    #[inline(always)]
+    pub fn count(&mut self, state: State) {
+        *match state {
+            State::Opening => &mut self.opening,
+            State::Answered => &mut self.answered,
+            State::Established => &mut self.established,
+            State::Closing => &mut self.closing,
+            State::Closed => &mut self.closed,
+        } += 1;
+    }
+
+    /// Records in use.
+    pub fn flows(&self) -> u64 {
+        State::ALL.iter().map(|state| self.of(*state)).sum()
+    }
+
+    /// Records in use by flows that are never cut for another's sake.
+    pub fn kept(&self) -> u64 {
+        self.established + self.closing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_are_counted_by_state() {
+        let mut occupancy = Occupancy::default();
+        for (i, state) in State::ALL.into_iter().enumerate() {
+            (0..=i).for_each(|_| occupancy.count(state));
+            assert_eq!(occupancy.of(state), i as u64 + 1, "{}", state.name());
+        }
+        assert_eq!((occupancy.flows(), occupancy.kept()), (15, 7));
+    }
+}

@@ -83,8 +83,8 @@ outcomes! {
     /// The service has no endpoint.
     NoEndpoint = "no_endpoint", Refused;
     /// TCP in mid-stream to a frontend, without a flow.
-    NoFlow = "tcp_no_flow", Dropped;
-    /// No flow record could be freed: every one looked at has traffic in both directions.
+    NoFlow = "tcp_no_flow", Refused;
+    /// No flow record could be freed: every one looked at is of an established flow.
     FlowTableFull = "flow_table_full", Dropped;
     /// The index of flows took no more tuples.
     TupleTableFull = "tuple_table_full", Dropped;
@@ -105,7 +105,7 @@ outcomes! {
     Expired = "flow_expired", Note;
     /// A closed flow made room for a new one.
     Reused = "closed_flow_reused", Note;
-    /// A flow without a reply made room for a new one.
+    /// A flow without an answer made room for a new one.
     Evicted = "opening_flow_evicted", Note;
     /// A flow was forgotten because its endpoint no longer serves: UDP, or TCP without an answer.
     Forgotten = "flow_forgotten", Note;
@@ -146,6 +146,12 @@ outcomes! {
     AnswerLimited = "answer_limited", Dropped;
     /// The kernel refused to make an answer of a packet.
     AnswerFailed = "answer_failed", Dropped;
+    /// A flow whose client had not gone on after the answer made room for a new one: TCP half open,
+    /// or UDP's single question.
+    AnsweredEvicted = "answered_flow_evicted", Note;
+    /// TCP in mid-stream to a frontend, without a flow, while taking over from another service
+    /// proxy: it may have the connection.
+    LeftToKernel = "tcp_left_to_kernel", Passed;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

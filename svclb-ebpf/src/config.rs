@@ -39,6 +39,10 @@ static ECHO: Global<u8> = Global::new(echo::CLUSTER_IPS);
 #[unsafe(no_mangle)]
 static MASQUERADE_ALL: Global<u8> = Global::new(0);
 
+/// Whether TCP in mid-stream without a flow is left to the kernel (1), or refused (0).
+#[unsafe(no_mangle)]
+static TAKEOVER: Global<u8> = Global::new(0);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -85,4 +89,10 @@ pub fn echo() -> u8 {
 #[inline(always)]
 pub fn masquerade_all() -> bool {
     MASQUERADE_ALL.load() != 0
+}
+
+/// Whether TCP in mid-stream without a flow is left to the kernel.
+#[inline(always)]
+pub fn takeover() -> bool {
+    TAKEOVER.load() != 0
 }

@@ -14,7 +14,7 @@ use crate::{
     maps,
     maps::Tables,
     packet::{Packet, Step, Stop},
-    raw::Skb,
+    raw::{self, Skb},
     service::{self, NONE, Set},
 };
 
@@ -55,7 +55,7 @@ fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         allocated(&tuple.dst)?;
     }
     if !opens {
-        return Err(if is_asked { Outcome::NoFlow.into() } else { Stop::NotOurs });
+        return Err(if is_asked { midstream(skb, tuple, frontend) } else { Stop::NotOurs });
     }
     // A packet that another device's ingress hook has rewritten is never decided twice.
     let holder = if concern.backend { flow::holder(tuple)? } else { None };
@@ -76,6 +76,20 @@ fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         note_direct(tuple);
     }
     Err(Stop::NotOurs)
+}
+
+/// What becomes of TCP in mid-stream that asks a frontend and has no flow: refused, so that the
+/// client connects anew, unless it belongs to the node itself. (A process may have a NodePort's
+/// number as its own port, and ask anybody from there.)
+#[inline(always)]
+fn midstream<A: Tables>(skb: &Skb, tuple: &Tuple<A>, frontend: Frontend) -> Stop {
+    if raw::has_connection(skb.as_ptr(), tuple) {
+        return Stop::NotOurs;
+    }
+    if !service::admits(frontend, &tuple.src) {
+        return Outcome::SourceRange.into();
+    }
+    if config::takeover() { Outcome::LeftToKernel } else { Outcome::NoFlow }.into()
 }
 
 /// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.

@@ -109,6 +109,9 @@ pub struct Options {
     pub echo: u8,
     /// Whether every client of a ClusterIP is masqueraded, not only those from outside.
     pub masquerade_all: bool,
+    /// Whether TCP in mid-stream without a flow is left to the kernel, where another service proxy
+    /// may have it, instead of refused.
+    pub takeover: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -124,6 +127,7 @@ impl Default for Options {
             all_sockets: false,
             echo: svclb_common::echo::CLUSTER_IPS,
             masquerade_all: false,
+            takeover: false,
             log_level: 0,
         }
     }
@@ -154,6 +158,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .context("there are more masquerade ports than a 16-bit number can count")?;
     let all_sockets = u8::from(options.all_sockets);
     let masquerade_all = u8::from(options.masquerade_all);
+    let takeover = u8::from(options.takeover);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -166,6 +171,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("ALL_SOCKETS", &all_sockets, true)
         .override_global("ECHO", &options.echo, true)
         .override_global("MASQUERADE_ALL", &masquerade_all, true)
+        .override_global("TAKEOVER", &takeover, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -14,17 +14,19 @@
 //! The record is the truth; `tuples4`/`tuples6` only point at it. Each packet checks the tuple it
 //! carries against the record ([`Flow::role`]), so a stale pointer is a miss, never a wrong packet.
 
+mod state;
 mod timeouts;
 
 #[cfg(test)]
 mod tests;
 
+pub use state::State;
 pub use timeouts::Timeouts;
 
 use crate::{
     address::{Address, V4, V6},
     plain_data,
-    tuple::{TCP, Tuple, side},
+    tuple::{Tuple, side},
 };
 
 /// TCP flag bits as in the header's thirteenth byte (RFC 9293, section 3.1).
@@ -39,8 +41,12 @@ pub mod tcp {
     pub const ACK: u8 = 0x10;
 }
 
-/// Set in [`Flow::from_client`] and [`Flow::from_backend`] once any packet went that way.
+/// Set in [`Facts::from_client`] and [`Facts::from_backend`] once any packet went that way.
 pub const SEEN: u8 = 0x80;
+/// Set in [`Facts::from_client`] once the client has gone on after an answer: a TCP segment that
+/// acknowledges and is no SYN, any other packet. Whoever sends in another's name never hears the
+/// answer, so that floods stay without it.
+pub const CONFIRMED: u8 = 0x40;
 
 /// Bits of [`Flow::flags`].
 pub mod flags {
@@ -81,7 +87,7 @@ pub struct Facts {
     pub protocol: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// TCP flags seen from the client, and [`SEEN`].
+    /// TCP flags seen from the client, [`SEEN`] and [`CONFIRMED`].
     pub from_client: u8,
     /// TCP flags seen from the backend, and [`SEEN`].
     pub from_backend: u8,
@@ -148,31 +154,6 @@ impl Role {
     #[inline(always)]
     pub fn from_client(self) -> bool {
         matches!(self, Self::Request | Self::RequestOut)
-    }
-}
-
-/// How far a flow has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// No reply yet.
-    Opening,
-    /// Packets in both directions.
-    Established,
-    /// One side of a TCP connection has finished.
-    Closing,
-    /// Both sides have finished, or one has reset: its tuples may be taken at once.
-    Closed,
-}
-
-impl State {
-    /// The name that the commands print.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opening => "opening",
-            Self::Established => "established",
-            Self::Closing => "closing",
-            Self::Closed => "closed",
-        }
     }
 }
 
@@ -302,71 +283,6 @@ impl<A: Address> Flow<A> {
             self.facts.masq_port,
         )
     }
-}
-
-impl Facts {
-    /// How far the flow has come.
-    #[inline(always)]
-    pub fn state(&self) -> State {
-        if self.protocol == TCP {
-            if (self.from_client | self.from_backend) & tcp::RST != 0
-                || self.from_client & self.from_backend & tcp::FIN != 0
-            {
-                return State::Closed;
-            }
-            if (self.from_client | self.from_backend) & tcp::FIN != 0 {
-                return State::Closing;
-            }
-        }
-        if self.from_backend & SEEN == 0 { State::Opening } else { State::Established }
-    }
-
-    /// Whether the flow has been silent for longer than its state allows.
-    #[inline(always)]
-    pub fn expired(&self, now_ns: u64, timeouts: &Timeouts) -> bool {
-        self.age_ns(now_ns) > timeouts.nanoseconds(self.protocol, self.state())
-    }
-
-    /// Nanoseconds since a recent packet; 0 if another CPU's clock is a little ahead.
-    #[inline(always)]
-    pub fn age_ns(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.last_seen_ns)
-    }
-
-    /// How readily this record is given to a new flow: the higher, the sooner; `None` is never.
-    ///
-    /// A free or expired record goes first, then closed flows, then flows without a reply, the
-    /// oldest of each first. A flow with traffic in both directions is never cut.
-    #[inline(always)]
-    pub fn recyclable(&self, now_ns: u64, timeouts: &Timeouts) -> Option<u64> {
-        const FREE: u64 = 1 << 63;
-        const CLOSED: u64 = 1 << 62;
-        if self.protocol == 0 || self.expired(now_ns, timeouts) {
-            return Some(FREE);
-        }
-        let age = self.age_ns(now_ns) & (CLOSED - 1);
-        match self.state() {
-            State::Closed => Some(CLOSED | age),
-            State::Opening => Some(age),
-            State::Established | State::Closing => None,
-        }
-    }
-
-    /// Whether `score` (of [`Flow::recyclable`]) says that nothing is lost by taking the record.
-    #[inline(always)]
-    pub fn is_free_score(score: u64) -> bool {
-        score >> 63 != 0
-    }
-}
-
-/// What one direction of a flow has seen, after one more packet with `tcp_flags` (0 for UDP).
-///
-/// A packet without RST after one with RST takes the reset back: the sender goes on, so the reset
-/// was forged or stale. (Netfilter compares sequence numbers to the same end.)
-#[inline(always)]
-pub fn advance(seen: u8, tcp_flags: u8) -> u8 {
-    let kept = if tcp_flags & tcp::RST != 0 { seen } else { seen & !tcp::RST };
-    kept | SEEN | (tcp_flags & (tcp::FIN | tcp::SYN | tcp::RST))
 }
 
 /// Whether a TCP segment starts a connection.

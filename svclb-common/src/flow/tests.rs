@@ -1,7 +1,7 @@
 //! The life of a flow, and its four tuples.
 
 use super::*;
-use crate::tuple::UDP;
+use crate::tuple::{TCP, UDP};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -107,36 +107,96 @@ fn a_foreign_tuple_has_no_role() {
     }
 }
 
+/// The client or the backend sends a packet.
+fn client(f: &mut Facts, flags: u8) -> State {
+    f.from_client = f.after_client(flags);
+    f.state()
+}
+
+fn backend(f: &mut Facts, flags: u8) -> State {
+    f.from_backend = f.after_backend(flags);
+    f.state()
+}
+
+/// TCP whose client has acknowledged the answer.
+fn established() -> Facts {
+    let mut f = facts(TCP);
+    backend(&mut f, tcp::SYN | tcp::ACK);
+    client(&mut f, tcp::ACK);
+    f
+}
+
 #[test]
 fn tcp_states_follow_the_flags() {
     let mut f = facts(TCP);
     assert_eq!(f.state(), State::Opening);
-    f.from_backend = advance(0, tcp::SYN | tcp::ACK);
-    assert_eq!(f.state(), State::Established);
-    f.from_backend = advance(f.from_backend, tcp::FIN | tcp::ACK);
-    assert_eq!(f.state(), State::Closing);
-    f.from_client = advance(f.from_client, tcp::FIN | tcp::ACK);
-    assert_eq!(f.state(), State::Closed);
+    assert_eq!(backend(&mut f, tcp::SYN | tcp::ACK), State::Answered);
+    assert_eq!(client(&mut f, tcp::ACK), State::Established);
+    assert_eq!(backend(&mut f, tcp::FIN | tcp::ACK), State::Closing);
+    assert_eq!(client(&mut f, tcp::FIN | tcp::ACK), State::Closed);
+}
+
+#[test]
+fn tcp_is_established_by_the_clients_acknowledgement_of_an_answer_only() {
+    let mut f = facts(TCP);
+    assert_eq!(client(&mut f, tcp::ACK), State::Opening, "nobody has answered");
+    assert_eq!(backend(&mut f, tcp::SYN | tcp::ACK), State::Answered);
+    for flags in [tcp::SYN, tcp::FIN, 0, tcp::SYN | tcp::ACK] {
+        assert_eq!(client(&mut f, flags), State::Answered, "{flags:02x}");
+    }
+    assert_eq!(backend(&mut f, tcp::SYN | tcp::ACK), State::Answered, "sent again");
+    let mut finished_at_once = facts(TCP);
+    backend(&mut finished_at_once, tcp::SYN | tcp::ACK);
+    assert_eq!(client(&mut finished_at_once, tcp::FIN | tcp::ACK), State::Closing);
+}
+
+#[test]
+fn a_fin_of_a_flood_is_no_end_of_a_connection() {
+    let mut f = facts(TCP);
+    assert_eq!(client(&mut f, tcp::FIN | tcp::ACK), State::Opening);
+}
+
+#[test]
+fn udp_is_a_stream_once_the_client_goes_on_after_an_answer() {
+    let mut f = facts(UDP);
+    assert_eq!(client(&mut f, 0), State::Opening, "asked again");
+    assert_eq!(backend(&mut f, 0), State::Answered);
+    assert_eq!(backend(&mut f, 0), State::Answered);
+    assert_eq!(client(&mut f, 0), State::Established);
 }
 
 #[test]
 fn a_reset_closes_until_its_sender_goes_on() {
-    let mut f = facts(TCP);
-    f.from_backend = advance(SEEN, tcp::RST);
-    assert_eq!(f.state(), State::Closed);
-    f.from_backend = advance(f.from_backend, tcp::ACK);
-    assert_eq!(f.state(), State::Established);
+    let mut f = established();
+    assert_eq!(backend(&mut f, tcp::RST), State::Closed);
+    assert_eq!(backend(&mut f, tcp::ACK), State::Established);
+    assert_eq!(client(&mut f, tcp::RST), State::Closed);
+    assert_eq!(client(&mut f, tcp::ACK), State::Established);
 }
 
 #[test]
 fn time_outs_depend_on_protocol_and_state() {
-    let t = Timeouts::DEFAULT;
+    let t = Timeouts { udp_established: 121, ..Timeouts::DEFAULT };
+    let expires = |f: &Facts, seconds: u64| {
+        let now = 100 * SECOND + seconds * SECOND;
+        assert!(!f.expired(now, &t) && f.expired(now + 1, &t), "{:?}: {seconds}", f.state());
+    };
+    let mut f = facts(TCP);
+    expires(&f, 120);
+    backend(&mut f, tcp::SYN | tcp::ACK);
+    expires(&f, 60);
+    client(&mut f, tcp::ACK);
+    expires(&f, 86_400);
+    client(&mut f, tcp::FIN | tcp::ACK);
+    expires(&f, 3_600);
+    backend(&mut f, tcp::FIN | tcp::ACK);
+    expires(&f, 120);
     let mut f = facts(UDP);
-    assert!(!f.expired(130 * SECOND, &t));
-    assert!(f.expired(131 * SECOND, &t));
-    f.from_backend = advance(0, 0);
-    assert!(!f.expired(220 * SECOND, &t));
-    assert!(f.expired(221 * SECOND, &t));
+    expires(&f, 30);
+    backend(&mut f, 0);
+    expires(&f, 30);
+    client(&mut f, 0);
+    expires(&f, 121);
     assert!(!f.expired(0, &t), "a clock that is behind is not an age");
 }
 
@@ -145,17 +205,20 @@ fn an_established_flow_is_never_recycled() {
     let (t, now) = (Timeouts::DEFAULT, 110 * SECOND);
     let free = Facts { protocol: 0, ..facts(TCP) };
     let opening = facts(TCP);
-    let older = Facts { last_seen_ns: 99 * SECOND, ..opening };
+    let older = |f| Facts { last_seen_ns: 99 * SECOND, ..f };
+    let answered = Facts { from_backend: SEEN, ..opening };
     let closed = Facts { from_backend: SEEN | tcp::RST, ..opening };
-    let established = Facts { from_backend: SEEN, ..opening };
-    let score = |f: &Facts| f.recyclable(now, &t);
-    assert!(score(&free) > score(&closed));
-    assert!(score(&closed) > score(&older));
-    assert!(score(&older) > score(&opening));
-    assert!(score(&opening).is_some());
-    assert_eq!(score(&established), None);
-    assert!(score(&free).is_some_and(Facts::is_free_score));
-    assert!(!score(&closed).is_some_and(Facts::is_free_score));
+    let score = |f: Facts| f.recyclable(now, &t);
+    let order = [free, older(closed), closed, older(opening), opening, older(answered), answered];
+    for pair in order.windows(2) {
+        assert!(score(pair[0]) > score(pair[1]), "{pair:?}");
+    }
+    assert!(score(answered).is_some());
+    let mut closing = established();
+    client(&mut closing, tcp::FIN | tcp::ACK);
+    assert_eq!((score(established()), score(closing)), (None, None));
+    assert!(score(free).is_some_and(Facts::is_free_score));
+    assert!(!score(closed).is_some_and(Facts::is_free_score));
 }
 
 #[test]

@@ -5,32 +5,39 @@ use crate::{plain_data, tuple::TCP};
 
 /// After how many seconds of silence a flow expires, by protocol and state.
 ///
-/// The defaults are those of the Linux connection tracking that kube-proxy configures
-/// (`nf_conntrack_*_timeout`, and kube-proxy's own 24 h and 1 h for TCP).
+/// The defaults are those that a node with kube-proxy has: the Linux connection tracking's own
+/// (net/netfilter/nf_conntrack_proto_{tcp,udp}.c), and for established and half-closed TCP what
+/// kube-proxy sets in their place (24 h and 1 h: `conntrack.tcpEstablishedTimeout` and
+/// `tcpCloseWaitTimeout`). Connection tracking's other states of a TCP connection that ends are not
+/// told apart, and get the longest of their time-outs.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// TCP without a reply.
+    /// TCP without an answer: SYN_SENT.
     pub tcp_opening: u32,
-    /// TCP with traffic in both directions.
+    /// TCP half open: SYN_RECV.
+    pub tcp_answered: u32,
+    /// TCP whose client has acknowledged the answer: ESTABLISHED.
     pub tcp_established: u32,
-    /// TCP with one side finished.
+    /// TCP with one side finished: FIN_WAIT, CLOSE_WAIT.
     pub tcp_closing: u32,
-    /// TCP with both sides finished, or reset.
+    /// TCP with both sides finished, or reset: LAST_ACK, TIME_WAIT, CLOSE. (Not CLOSE's 10 seconds:
+    /// a forged reset is told by its sender's going on, which takes time.)
     pub tcp_closed: u32,
-    /// UDP without a reply.
+    /// UDP until its client has gone on after an answer.
     pub udp_opening: u32,
-    /// UDP with replies.
+    /// UDP from then on: a stream.
     pub udp_established: u32,
 }
 
-const _: () = assert!(size_of::<Timeouts>() == 24);
+const _: () = assert!(size_of::<Timeouts>() == 28);
 plain_data!(Timeouts);
 
 impl Timeouts {
     /// The defaults.
     pub const DEFAULT: Self = Self {
-        tcp_opening: 60,
+        tcp_opening: 120,
+        tcp_answered: 60,
         tcp_established: 86_400,
         tcp_closing: 3_600,
         tcp_closed: 120,
@@ -43,7 +50,8 @@ impl Timeouts {
         let tcp = protocol == TCP;
         let seconds = match state {
             State::Opening if tcp => self.tcp_opening,
-            State::Opening => self.udp_opening,
+            State::Answered if tcp => self.tcp_answered,
+            State::Opening | State::Answered => self.udp_opening,
             State::Established if tcp => self.tcp_established,
             State::Established => self.udp_established,
             State::Closing => self.tcp_closing,

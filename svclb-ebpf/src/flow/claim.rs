@@ -1,8 +1,10 @@
 //! Finding a record for a new flow: a clock hand over the table.
 //!
 //! The hand passes each record in turn, so the ones ahead are the oldest. It takes the first that
-//! is free or expired; else the best of what it saw: a closed flow, or the oldest without a reply.
-//! A flow with traffic in both directions is never taken. Nothing here needs the agent.
+//! is free or expired; else the best of what it saw: a closed flow, the oldest without an answer, or
+//! the oldest whose client has not gone on after it. An established flow is never taken. Such flows
+//! lie together, opened one after the other: where the hand meets nothing else, it looks at records
+//! all over the table before it gives up. Nothing here needs the agent.
 
 use svclb_common::{
     flow::{Facts, State},
@@ -19,6 +21,9 @@ use crate::{
 
 /// How many records the hand passes for one new flow.
 const REACH: u32 = 64;
+/// How many more it looks at all over the table where every one of these is to be kept: in a table
+/// that is nine tenths full of such, one search in a billion finds nothing.
+const SCATTERED: u32 = 192;
 /// Spreads the CPUs' hands over the table: odd, near the golden section of 2^32.
 const SPREAD: u32 = 0x9e37_79b1;
 
@@ -34,6 +39,8 @@ const NONE: u32 = u32::MAX;
 /// The hand on its way over the table.
 struct Hand {
     start: u32,
+    /// How far it is to the next record.
+    step: u32,
     now_ns: u64,
     /// The record that was taken.
     taken: u32,
@@ -47,9 +54,13 @@ struct Hand {
 fn search<A: Tables>(now_ns: u64) -> u32 {
     let Some(cursor) = maps::cursor::<A>() else { return NONE };
     let start = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
-    let mut hand = Hand { start, now_ns, taken: NONE, best: NONE, score: 0 };
+    let mut hand = Hand { start, step: 1, now_ns, taken: NONE, best: NONE, score: 0 };
     raw::repeat(REACH, &mut hand, pass::<A>);
     *cursor = cursor.wrapping_add(hand.start.wrapping_sub(start));
+    if hand.taken == NONE && hand.best == NONE {
+        hand.step = SPREAD;
+        raw::repeat(SCATTERED, &mut hand, pass::<A>);
+    }
     if hand.taken == NONE
         && let Some(record) = A::record(hand.best)
         && take(record, now_ns)
@@ -64,7 +75,7 @@ extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
     // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
     let hand = unsafe { &mut *hand };
     let number = hand.start & config::flow_slots().wrapping_sub(1);
-    hand.start = hand.start.wrapping_add(1);
+    hand.start = hand.start.wrapping_add(hand.step);
     let Some(record) = A::record(number) else { return 0 };
     let Some(facts) = record.glance() else { return 0 };
     let Some(score) = facts.recyclable(hand.now_ns, &config::timeouts()) else { return 0 };
@@ -91,6 +102,7 @@ fn take<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
         report::count(match facts.state() {
             _ if Facts::is_free_score(score) => Outcome::Expired,
             State::Closed => Outcome::Reused,
+            State::Answered => Outcome::AnsweredEvicted,
             _ => Outcome::Evicted,
         });
         clear(&mut locked);

@@ -4,7 +4,7 @@
 //! own back and goes on with the other's.
 
 use svclb_common::{
-    flow::{Facts, Flow, advance, flags},
+    flow::{Facts, Flow, flags},
     hash,
     outcome::Outcome,
     tuple::Tuple,
@@ -86,9 +86,10 @@ fn describe<A: Tables>(flow: &mut Flow<A>, skb: &Skb, packet: &Packet<A>, target
         mac: [0; 6],
         protocol: tuple.protocol,
         flags: target.flags | bridge::flags_for(skb, masquerade),
-        from_client: advance(0, packet.tcp_flags),
+        from_client: 0,
         from_backend: 0,
     };
+    flow.facts.from_client = flow.facts.after_client(packet.tcp_flags);
     (flow.client, flow.client_port) = (tuple.src, tuple.sport);
     (flow.frontend, flow.frontend_port) = (tuple.dst, tuple.dport);
     (flow.backend, flow.backend_port) = (target.backend, target.port);

@@ -4,7 +4,6 @@
 use svclb_common::{
     address::{V4, V6},
     counters::Occupancy,
-    flow::State,
     layout::size::SWEEP_STRIDE,
     outcome::Outcome,
 };
@@ -65,10 +64,7 @@ fn judge<A: Tables>(record: Record<A>, now_ns: u64) {
         note::<A>(|occupancy| occupancy.expired += 1);
         return;
     }
-    note::<A>(|occupancy| {
-        occupancy.flows += 1;
-        occupancy.opening += u64::from(facts.state() == State::Opening);
-    });
+    note::<A>(|occupancy| occupancy.count(facts.state()));
 }
 
 /// Frees a record that is still expired now that nobody else can change it.

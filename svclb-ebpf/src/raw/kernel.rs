@@ -103,25 +103,46 @@ pub fn neighbour<A: Address>(skb: &Skb, tuple: &Tuple<A>, bridge: u32) -> Option
 /// received) would belong to.
 #[inline(always)]
 pub fn has_socket<A: Address>(skb: *mut c_void, answer: &Tuple<A>) -> bool {
+    if answer.protocol == TCP { has_connection(skb, answer) } else { has_peer(skb, answer) }
+}
+
+/// Whether a TCP connection of the node itself, be it in its last moments, has the packet `received`.
+#[inline(always)]
+pub fn has_connection<A: Address>(skb: *mut c_void, received: &Tuple<A>) -> bool {
     /// `TCP_LISTEN` of the kernel's TCP states.
     const LISTEN: u32 = 10;
-    let mut ends = SocketEnds::new(answer);
+    let mut ends = SocketEnds::new(received);
     // SAFETY: the tuple is the kernel's struct in the form of the length given; the socket is
     // released on every path.
     unsafe {
         let (tuple, len) = (ends.as_ptr(), SocketEnds::len::<A>());
-        let socket = if answer.protocol == TCP {
-            helpers::bpf_sk_lookup_tcp(skb, tuple, len, CURRENT_NETNS, 0)
-        } else {
-            helpers::bpf_sk_lookup_udp(skb, tuple, len, CURRENT_NETNS, 0)
-        };
+        // (Another helper than `bpf_sk_lookup_tcp` in that it finds TIME_WAIT as well.)
+        let socket = helpers::bpf_skc_lookup_tcp(skb, tuple, len, CURRENT_NETNS, 0);
         if socket.is_null() {
             return false;
         }
-        // A listening or unconnected socket is not this connection's.
-        let taken = (*socket).state != LISTEN && (answer.protocol == TCP || (*socket).state == 1);
+        let connected = (*socket).state != LISTEN;
         helpers::bpf_sk_release(socket.cast());
-        taken
+        connected
+    }
+}
+
+/// The same for a connected UDP socket.
+#[inline(always)]
+fn has_peer<A: Address>(skb: *mut c_void, answer: &Tuple<A>) -> bool {
+    /// `TCP_ESTABLISHED`, which connected datagram sockets have as well.
+    const CONNECTED: u32 = 1;
+    let mut ends = SocketEnds::new(answer);
+    // SAFETY: as above.
+    unsafe {
+        let (tuple, len) = (ends.as_ptr(), SocketEnds::len::<A>());
+        let socket = helpers::bpf_sk_lookup_udp(skb, tuple, len, CURRENT_NETNS, 0);
+        if socket.is_null() {
+            return false;
+        }
+        let connected = (*socket).state == CONNECTED;
+        helpers::bpf_sk_release(socket.cast());
+        connected
     }
 }
 

@@ -6,7 +6,7 @@ use super::kernel::repeat;
 
 use svclb_common::{
     address::Address,
-    flow::{self, Facts, Flow, Role},
+    flow::{Facts, Flow, Role},
     outcome::Outcome,
 };
 
@@ -105,12 +105,13 @@ impl<A: Address> Record<A> {
             if seen.age_ns(now_ns) >= RESOLUTION_NS {
                 (&raw mut (*facts).last_seen_ns).write_volatile(now_ns);
             }
-            let (field, old) = if role.from_client() {
-                (&raw mut (*facts).from_client, seen.from_client)
+            let (field, old, new) = if role.from_client() {
+                let new = seen.after_client(tcp_flags);
+                (&raw mut (*facts).from_client, seen.from_client, new)
             } else {
-                (&raw mut (*facts).from_backend, seen.from_backend)
+                let new = seen.after_backend(tcp_flags);
+                (&raw mut (*facts).from_backend, seen.from_backend, new)
             };
-            let new = flow::advance(old, tcp_flags);
             if new != old {
                 field.write_volatile(new);
                 // A change of state starts its own time-out.

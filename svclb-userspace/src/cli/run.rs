@@ -68,6 +68,7 @@ impl Run {
                 hash_seed: random(),
                 node_netns: netns::cookie()?,
                 masquerade_all: traffic.masquerade_all,
+                takeover: flows.takeover,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),
@@ -151,6 +152,7 @@ fn sizes(maps: &Maps) -> Sizes {
 fn timeouts(flows: &Flows) -> Timeouts {
     Timeouts {
         tcp_opening: flows.tcp_opening_timeout,
+        tcp_answered: flows.tcp_answered_timeout,
         tcp_established: flows.tcp_established_timeout,
         tcp_closing: flows.tcp_closing_timeout,
         tcp_closed: flows.tcp_closed_timeout,

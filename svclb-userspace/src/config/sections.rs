@@ -106,17 +106,24 @@ section! {
     Flows, FlowsLayer, "Flows" {
         /// Ports that stand for clients' own when their packets are masqueraded.
         [value_name = "FIRST-LAST"] masquerade_ports: PortRange = PortRange(10_240..=29_999);
-        /// Seconds of silence after which a TCP flow without a reply is forgotten.
+        /// Leave TCP in mid-stream that has no flow to the kernel, where the service proxy from which
+        /// svclb takes over may have the connection, instead of resetting it.
+        [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
+        takeover: bool = false;
+        /// Seconds of silence after which a TCP flow without an answer is forgotten.
         [value_name = "SECONDS"] tcp_opening_timeout: u32 = Timeouts::DEFAULT.tcp_opening;
-        /// The same with packets in both directions.
+        /// The same with an answer that the client has not acknowledged.
+        [value_name = "SECONDS"] tcp_answered_timeout: u32 = Timeouts::DEFAULT.tcp_answered;
+        /// The same once it has.
         [value_name = "SECONDS"] tcp_established_timeout: u32 = Timeouts::DEFAULT.tcp_established;
         /// The same with one side finished.
         [value_name = "SECONDS"] tcp_closing_timeout: u32 = Timeouts::DEFAULT.tcp_closing;
         /// The same with both sides finished, or reset.
         [value_name = "SECONDS"] tcp_closed_timeout: u32 = Timeouts::DEFAULT.tcp_closed;
-        /// Seconds of silence after which a UDP flow without a reply is forgotten.
+        /// Seconds of silence after which a UDP flow is forgotten whose client has not gone on after
+        /// an answer.
         [value_name = "SECONDS"] udp_opening_timeout: u32 = Timeouts::DEFAULT.udp_opening;
-        /// The same with replies.
+        /// The same once it has: a stream.
         [value_name = "SECONDS"] udp_established_timeout: u32 = Timeouts::DEFAULT.udp_established;
     }
 }

@@ -7,9 +7,9 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet},
     metrics::MetricType,
 };
-use svclb_common::counters::Traffic;
+use svclb_common::{counters::Traffic, flow::State};
 
-use super::{FlowTable, sample::Sample};
+use super::sample::Sample;
 use crate::plan::operation::ServicePort;
 
 type Result = fmt::Result;
@@ -45,15 +45,18 @@ impl Sample {
     }
 
     fn encode_flow_tables(&self, encoder: &mut DescriptorEncoder<'_>) -> Result {
-        let of = |value: fn(&FlowTable) -> u64| {
-            let tables = self.flow_tables.iter();
-            tables.map(move |table| ([("family", table.family.to_string())], value(table)))
-        };
-        let in_use = of(|table| table.occupancy.flows);
-        gauges(encoder, "svclb_flows", "Flows at the last sweep", in_use)?;
-        let opening = of(|table| table.occupancy.opening);
-        gauges(encoder, "svclb_flows_opening", "Flows without a reply at the last sweep", opening)?;
-        let limit = of(|table| table.size.into());
+        let states = self.flow_tables.iter().flat_map(|table| {
+            let state = |state: State| {
+                let labels = [("family", table.family.to_string()), ("state", state.name().into())];
+                (labels, table.occupancy.of(state))
+            };
+            State::ALL.map(state)
+        });
+        gauges(encoder, "svclb_flows", "Flows at the last sweep", states)?;
+        let limit = self
+            .flow_tables
+            .iter()
+            .map(|table| ([("family", table.family.to_string())], u64::from(table.size)));
         gauges(encoder, "svclb_flows_limit", "Flows that fit", limit)
     }
 

@@ -109,7 +109,7 @@ impl Pair {
 /// Why a refusal is not sent, where that is allowed: what is counted in place of the refusal's
 /// reason.
 fn silent(verdict: Verdict, action: Action, counted: &[Outcome]) -> Option<Outcome> {
-    let refused = matches!(verdict, Verdict::Rejected(Rejected::NoEndpoint));
+    let refused = matches!(verdict, Verdict::Rejected(_));
     let mut reasons = [Outcome::Unanswerable, Outcome::AnswerLimited].into_iter();
     let reason = reasons.find(|reason| counted.contains(reason));
     reason.filter(|_| refused && action == Action::Drop)
@@ -154,7 +154,6 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
             Dropped::NoMasqueradeAddress => Outcome::NoMasqAddress,
             Dropped::Busy => Outcome::FlowBusy,
         }),
-        // (TCP in mid-stream is dropped, which the client takes for a loss.)
         Verdict::Rejected(why) => Some(match why {
             Rejected::NoEndpoint => Outcome::NoEndpoint,
             Rejected::NoFlow => Outcome::NoFlow,

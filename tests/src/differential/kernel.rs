@@ -61,6 +61,7 @@ impl Kernel {
             Sizes { frontends: 256, services: 256, slots: 65_536, backends: 1024, flows: 32_768 };
         let timeouts = Timeouts {
             tcp_opening: FOREVER,
+            tcp_answered: FOREVER,
             tcp_established: FOREVER,
             tcp_closing: FOREVER,
             tcp_closed: FOREVER,

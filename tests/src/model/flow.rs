@@ -97,9 +97,8 @@ impl Flow {
     /// Whether nobody would miss the flow: a datagram belongs to no connection, nor does a SYN that
     /// nobody has answered.
     pub(super) fn is_uncommitted(&self) -> bool {
-        let (client, endpoint) = (self.from_client, self.from_endpoint);
-        let ending = client.fin || client.rst || endpoint.any;
-        self.protocol == Protocol::Udp || !ending
+        let opening = !self.from_endpoint.any && !self.is_closed();
+        self.protocol == Protocol::Udp || opening
     }
 
     /// Whether a direct connection is seen at another device than its client's, where its packets

@@ -1,7 +1,7 @@
 //! A packet as received.
 
 use super::{
-    Chooser, Dropped, Model, Note, Rejected, Verdict,
+    Chooser, Dropped, Frontend, Model, Note, Rejected, Service, Tuple, Verdict,
     balance::new,
     flow::{Flow, Purpose, Role},
     headers::Packet,
@@ -85,12 +85,7 @@ impl Model {
         let tuple = &packet.tuple;
         let frontend = self.frontend(packet);
         if !packet.opens() {
-            let asked = frontend.is_some();
-            return Err(if asked {
-                Verdict::Rejected(Rejected::NoFlow)
-            } else {
-                Verdict::Untouched
-            });
+            return Err(self.midstream(tuple, frontend));
         }
         let to_endpoint = self.tables.answers(tuple.dst.ip());
         let holder = if to_endpoint { self.flows.between(tuple) } else { None };
@@ -110,6 +105,17 @@ impl Model {
             self.direct.insert(tuple.pair());
         }
         Err(Verdict::Untouched)
+    }
+
+    /// What becomes of TCP in mid-stream that has no flow.
+    fn midstream(&self, tuple: &Tuple, frontend: Option<Frontend>) -> Verdict {
+        let Some(frontend) = frontend else { return Verdict::Untouched };
+        let service = self.tables.services.get(&frontend.service);
+        let admitted = |service: &Service| service.admits(frontend.kind, tuple.src.ip());
+        if !service.is_none_or(admitted) {
+            return Verdict::Dropped(Dropped::SourceRange);
+        }
+        Verdict::Rejected(Rejected::NoFlow)
     }
 
     /// Opens a flow whose packets between the hooks are its own: with the client's port where that

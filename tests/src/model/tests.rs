@@ -138,6 +138,7 @@ fn tcp_in_mid_stream_is_refused_where_a_frontend_is_asked() {
     let mut model = Model::new(tables(&[AWAY], |_| {}));
     let mut middle = |dst| see(&mut model, Hook::Ingress, flags::ACK, at(POD), at(dst));
     assert_eq!(middle(VIP), Verdict::Rejected(Rejected::NoFlow));
+    assert_eq!(middle(BALANCER), Verdict::Rejected(Rejected::NoFlow));
     assert_eq!(middle("10.96.0.10:81"), Verdict::Untouched);
     assert_eq!(middle(AWAY), Verdict::Untouched);
 }

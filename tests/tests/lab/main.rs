@@ -8,6 +8,7 @@ mod affinity;
 mod bare;
 mod client;
 mod custom;
+mod ends;
 mod expect;
 mod external;
 mod families;
@@ -58,6 +59,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     ranges::SCENARIOS,
     affinity::SCENARIOS,
     families::SCENARIOS,
+    ends::SCENARIOS,
     load::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,

@@ -1,14 +1,22 @@
 //! How flows end, and what happens when there is no room or nobody to answer.
 
+use ipnet::IpNet;
 use svclb::{
     loader::Options,
-    plan::operation::Protocol::{Tcp, Udp},
+    plan::operation::{
+        FrontendAddress, Operation,
+        Protocol::{Tcp, Udp},
+    },
 };
-use svclb_common::outcome::Outcome;
+use svclb_common::{
+    frontend::{Frontend, frontend_flags},
+    outcome::Outcome,
+};
 use svclb_tests::{
     lab::{SOON, wait_for},
     packet::flags,
     programs::{
+        Action,
         Hook::{Egress, Ingress},
         Programs,
     },
@@ -16,7 +24,8 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port, v4},
-    answer, dropped, opening, pass, refused, reply_to, segment,
+    conversation::{establish, go_on},
+    dropped, opening, pass, refused, reply_to, right, segment, untouched,
 };
 
 fn load(change: impl FnOnce(&mut Options)) -> Programs {
@@ -34,21 +43,60 @@ fn masqueraded(programs: &mut Programs, a: &Addresses, sport: u16) -> Option<u16
     let client = port(a.other_client, sport);
     let between = pass(programs, Ingress, &opening(Tcp, client, a.node));
     let (_, out) = programs.run(Egress, &opening(Tcp, between.src, between.dst));
-    let sent = crate::right(&out);
+    let sent = right(&out);
     (sent.src.ip() == a.node.ip()).then_some(sent.src.port())
 }
 
 #[test]
-fn tcp_in_mid_stream_without_a_flow_is_dropped_and_counted() {
+fn tcp_in_mid_stream_without_a_flow_is_reset_at_once() {
     for a in families() {
         let mut programs = load(|_| {});
         programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
+        programs.node_port(a.node, Tcp, &[(a.backends[2], false)]);
         let syn = flags::SYN;
-        let kinds = [flags::ACK, flags::RST, flags::FIN | flags::ACK, syn | flags::ACK, 0];
-        for flags in kinds.into_iter().chain([syn | flags::FIN, syn | flags::RST]) {
+        let kinds = [flags::ACK, flags::FIN | flags::ACK, syn | flags::ACK, 0, syn | flags::FIN];
+        for flags in kinds {
+            for asked in [a.vip, a.node] {
+                let (action, out) = programs.run(Ingress, &segment(a.client, asked, flags));
+                assert_eq!(action, Action::Back, "{flags:02x}");
+                let reset = right(&out);
+                assert_eq!((reset.src, reset.dst), (asked, a.client));
+                assert!(reset.tcp.is_some_and(|tcp| tcp.flags & flags::RST != 0), "{flags:02x}");
+            }
+        }
+        assert_eq!(programs.count(Outcome::NoFlow), 10);
+        for flags in [flags::RST, flags::RST | flags::ACK, syn | flags::RST] {
             dropped(&programs, Ingress, &segment(a.client, a.vip, flags));
         }
-        assert_eq!(programs.count(Outcome::NoFlow), 7);
+        assert_eq!(programs.count(Outcome::Unanswerable), 3, "a reset is never answered");
+    }
+}
+
+#[test]
+fn tcp_in_mid_stream_from_outside_the_source_ranges_hears_nothing() {
+    let (a, mut programs) = (v4(), load(|_| {}));
+    let placed = programs.external_ip(a.vip, Tcp, &[(a.backends[0], true)]);
+    let flags = frontend_flags::EXTERNAL | frontend_flags::GUARDED;
+    let frontend = Frontend { service: placed.id, flags };
+    programs.apply(Operation::SetFrontend(FrontendAddress::Address(a.vip, Tcp), frontend));
+    let range = IpNet::from(a.client.ip());
+    programs.apply(Operation::AddSource(placed.id, range));
+    refused(&programs, Ingress, &segment(a.client, a.vip, flags::ACK));
+    dropped(&programs, Ingress, &segment(a.other_client, a.vip, flags::ACK));
+    assert_eq!(programs.count(Outcome::SourceRange), 1);
+}
+
+#[test]
+fn while_taking_over_tcp_in_mid_stream_is_left_to_the_kernel() {
+    for a in families() {
+        let mut programs = load(|options| options.takeover = true);
+        programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
+        for flags in [flags::ACK, flags::FIN | flags::ACK, flags::RST, flags::SYN | flags::ACK] {
+            untouched(&programs, Ingress, &segment(a.client, a.vip, flags));
+        }
+        assert_eq!(programs.count(Outcome::LeftToKernel), 4);
+        let backend = establish(&programs, Tcp, port(a.client, 41_000), a.vip);
+        assert_eq!(backend, a.backends[0], "new connections are svclb's");
     }
 }
 
@@ -79,8 +127,7 @@ fn a_syn_on_an_established_flow_goes_to_its_backend() {
         let placed =
             programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true), (a.backends[1], true)]);
         programs.switch(&placed, &[0]);
-        let between = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
-        pass(&programs, Egress, &reply_to(Tcp, &between));
+        establish(&programs, Tcp, a.client, a.vip);
         programs.switch(&placed, &[1]);
         let again = pass(&programs, Ingress, &opening(Tcp, a.client, a.vip));
         assert_eq!(again.dst, a.backends[0], "the backend's challenge decides");
@@ -144,22 +191,16 @@ fn a_full_table_evicts_flows_without_a_reply_and_never_established_ones() {
     for a in families() {
         let mut programs = load(|options| options.sizes.flows = 64);
         programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
-        let established: Vec<u16> = (1000..1032).collect();
-        for sport in &established {
-            let client = port(a.client, *sport);
-            let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
-            pass(&programs, Egress, &reply_to(Tcp, &between));
+        let clients: Vec<_> = (1000..1032).map(|sport| port(a.client, sport)).collect();
+        for client in &clients {
+            establish(&programs, Tcp, *client, a.vip);
         }
         for sport in 2000..3000 {
             programs.run(Ingress, &opening(Tcp, port(a.client, sport), a.vip));
         }
         assert!(programs.count(Outcome::Evicted) > 500);
-        for sport in &established {
-            let client = port(a.client, *sport);
-            let seen = pass(&programs, Ingress, &segment(client, a.vip, flags::ACK));
-            assert_eq!(seen.dst, a.backends[0]);
-            let seen = pass(&programs, Egress, &answer(Tcp, a.backends[0], client));
-            assert_eq!(seen.src, a.vip);
+        for client in clients {
+            go_on(&programs, Tcp, client, a.vip, a.backends[0]);
         }
     }
 }
@@ -169,9 +210,7 @@ fn a_table_full_of_established_flows_refuses_new_ones_by_name() {
     let (a, mut programs) = (v4(), load(|options| options.sizes.flows = 64));
     programs.cluster_ip(a.vip, Tcp, &[(a.backends[0], true)]);
     for sport in 1000..1064 {
-        let client = port(a.client, sport);
-        let between = pass(&programs, Ingress, &opening(Tcp, client, a.vip));
-        pass(&programs, Egress, &reply_to(Tcp, &between));
+        establish(&programs, Tcp, port(a.client, sport), a.vip);
     }
     dropped(&programs, Ingress, &opening(Tcp, port(a.client, 2000), a.vip));
     assert_eq!(programs.count(Outcome::FlowTableFull), 1);
@@ -179,7 +218,7 @@ fn a_table_full_of_established_flows_refuses_new_ones_by_name() {
     pass(&programs, Ingress, &segment(port(a.client, 1000), a.vip, flags::RST));
     let turns = (0..64).take_while(|i| {
         let client = port(a.client, 3000 + i);
-        programs.run(Ingress, &opening(Tcp, client, a.vip)).0 == svclb_tests::programs::Action::Drop
+        programs.run(Ingress, &opening(Tcp, client, a.vip)).0 == Action::Drop
     });
     assert!(turns.count() < 8);
 }

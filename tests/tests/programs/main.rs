@@ -4,6 +4,7 @@ mod addresses;
 mod affinity;
 mod answers;
 mod collisions;
+mod conversation;
 mod differential;
 mod ends;
 mod explained;
@@ -12,6 +13,7 @@ mod inside;
 mod nat;
 mod objects;
 mod policies;
+mod pressure;
 
 use std::net::SocketAddr;
 

@@ -51,6 +51,10 @@ struct FlowsRow {
     family: Family,
     flows: u64,
     opening: u64,
+    answered: u64,
+    established: u64,
+    closing: u64,
+    closed: u64,
     size: u32,
     expired: u64,
     /// Seconds since the sweep; none if there was none yet.
@@ -58,8 +62,18 @@ struct FlowsRow {
 }
 
 impl Row for FlowsRow {
-    const TITLES: &'static [&'static str] =
-        &["FLOWS", "IN USE", "OPENING", "SIZE", "EXPIRED AT LAST SWEEP", "SWEPT"];
+    const TITLES: &'static [&'static str] = &[
+        "FLOWS",
+        "IN USE",
+        "OPENING",
+        "ANSWERED",
+        "ESTABLISHED",
+        "CLOSING",
+        "CLOSED",
+        "SIZE",
+        "EXPIRED AT LAST SWEEP",
+        "SWEPT",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let swept = self.age.map_or("never".to_owned(), |age| format!("{age:.1}s ago"));
@@ -67,6 +81,10 @@ impl Row for FlowsRow {
             self.family.to_string(),
             self.flows.to_string(),
             self.opening.to_string(),
+            self.answered.to_string(),
+            self.established.to_string(),
+            self.closing.to_string(),
+            self.closed.to_string(),
             self.size.to_string(),
             self.expired.to_string(),
             swept,
@@ -118,8 +136,12 @@ fn flows(counters: &Counters) -> Result<Vec<FlowsRow>> {
         let age = now_ns.saturating_sub(occupancy.at_ns) as f64 / 1e9;
         FlowsRow {
             family,
-            flows: occupancy.flows,
+            flows: occupancy.flows(),
             opening: occupancy.opening,
+            answered: occupancy.answered,
+            established: occupancy.established,
+            closing: occupancy.closing,
+            closed: occupancy.closed,
             size,
             expired: occupancy.expired,
             age: (occupancy.at_ns != 0).then_some(age),

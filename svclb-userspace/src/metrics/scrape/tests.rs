@@ -23,7 +23,15 @@ fn owner() -> ServicePort {
 
 fn sample() -> Sample {
     let traffic = Traffic { flows: 1, packets: 2, bytes: 3, reply_packets: 4, reply_bytes: 5 };
-    let occupancy = Occupancy { flows: 7, opening: 2, expired: 0, at_ns: 1 };
+    let occupancy = Occupancy {
+        opening: 2,
+        answered: 1,
+        established: 4,
+        closing: 0,
+        closed: 3,
+        expired: 0,
+        at_ns: 1,
+    };
     Sample {
         outcomes: vec![(Outcome::Request, 9), (Outcome::NoEndpoint, 8)],
         flow_tables: vec![FlowTable { family: Family::V6, size: 1024, occupancy }],

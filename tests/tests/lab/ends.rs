@@ -1,0 +1,184 @@
+//! TCP connections that svclb has no flow of: those that another service proxy began, and the
+//! node's own.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use svclb_tests::{
+    lab::{Family, Netns, SOON},
+    traffic::{PATIENCE, block_on},
+};
+use tokio::net::TcpSocket;
+
+use crate::{
+    client::Source::{Kept, Masqueraded},
+    scenario::Scenario,
+    services::FAR,
+    world::World,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::per_family("connections_of_another_proxy_survive_a_takeover", survive).few(),
+    Scenario::per_family("connections_of_another_proxy_are_reset_without_takeover", reset).few(),
+    Scenario::per_family("a_connection_of_the_node_may_have_a_node_ports_number", own).few(),
+];
+
+/// How soon a client knows that its connection is gone.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn survive(world: &mut World, family: Family) -> Result<()> {
+    let connections = begun_elsewhere(world, family, &["--takeover"])?;
+    let served = || -> Result<()> {
+        let before = world.lab.node(1).outcome("tcp_left_to_kernel")?;
+        for mut connection in connections {
+            connection.asks().context("the other proxy's connection")?;
+        }
+        ensure!(world.lab.node(1).outcome("tcp_left_to_kernel")? > before, "not counted");
+        asks_anew(world, family)
+    };
+    let served = served();
+    world.restart_agent(1, &[])?;
+    served
+}
+
+fn reset(world: &mut World, family: Family) -> Result<()> {
+    for mut connection in begun_elsewhere(world, family, &[])? {
+        let began = Instant::now();
+        let error = connection.asks().err().context("the connection goes on")?;
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        ensure!(kind == Some(ErrorKind::ConnectionReset), "no reset: {error:#}");
+        ensure!(began.elapsed() < AT_ONCE, "the reset took {:?}", began.elapsed());
+    }
+    asks_anew(world, family)
+}
+
+/// New connections are svclb's.
+fn asks_anew(world: &World, family: Family) -> Result<()> {
+    world.asker("web-2")?.asks(FAR.cluster(family), FAR.endpoints, Kept)?;
+    let at_node = FAR.at(world.lab.node(1), family);
+    world.outsiders()[0].asks(at_node, FAR.endpoints, Masqueraded)
+}
+
+/// Connections from a pod and from outside through another proxy's rules, made while svclb is not
+/// on node 1; now it is, with `options`, and the rules are gone.
+fn begun_elsewhere(world: &mut World, family: Family, options: &[&str]) -> Result<[Held; 2]> {
+    world.agents.remove(0).terminate()?;
+    let begin = || -> Result<[Held; 2]> {
+        world.lab.node(1).svclb(&["unload"])?;
+        let _rules = OtherProxy::serve(world, family)?;
+        let (pod, client) = (world.asker("web-2")?.netns, world.lab.external().netns());
+        let mut connections = [
+            Held::open(pod, FAR.cluster(family))?,
+            Held::open(client, FAR.at(world.lab.node(1), family))?,
+        ];
+        connections.iter_mut().try_for_each(Held::asks)?;
+        Ok(connections)
+    };
+    let connections = begin();
+    let agent = world.start_agent_with(1, options)?;
+    world.agents.insert(0, agent);
+    connections
+}
+
+/// Rules as kube-proxy writes them, for one service: connections that conntrack has begun outlive
+/// them.
+struct OtherProxy<'a> {
+    node: &'a Netns,
+    family: &'static str,
+}
+
+impl<'a> OtherProxy<'a> {
+    fn serve(world: &'a World, family: Family) -> Result<Self> {
+        let (node, words) = (world.lab.node(1), if family == Family::V4 { "ip" } else { "ip6" });
+        let proxy = Self { node: node.netns(), family: words };
+        let endpoint = world.pod(FAR.endpoints[0])?.socket(family);
+        let translate = |asked: SocketAddr| {
+            format!("{words} daddr {} tcp dport {} dnat to {endpoint}\n", asked.ip(), asked.port())
+        };
+        let client = world.lab.external().ip.ip(family);
+        proxy.node.nft(&format!(
+            "table {words} other-proxy {{\n\
+               chain services {{\n\
+                 type nat hook prerouting priority dstnat;\n{}{}\
+               }}\n\
+               chain masquerading {{\n\
+                 type nat hook postrouting priority srcnat - 1;\n\
+                 {words} saddr {client} {words} daddr {} masquerade\n\
+               }}\n\
+             }}\n",
+            translate(FAR.cluster(family)),
+            translate(FAR.at(node, family)),
+            endpoint.ip(),
+        ))?;
+        Ok(proxy)
+    }
+}
+
+impl Drop for OtherProxy<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.node.nft(&format!("delete table {} other-proxy\n", self.family)) {
+            eprintln!("rules of another proxy stay behind: {error:#}");
+        }
+    }
+}
+
+/// An HTTP connection that is kept.
+struct Held(TcpStream);
+
+impl Held {
+    fn open(netns: &Netns, dst: SocketAddr) -> Result<Self> {
+        let stream = netns.run(|| TcpStream::connect_timeout(&dst, SOON).context("connect"));
+        let stream = stream.with_context(|| format!("HTTP to {dst}"))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(stream))
+    }
+
+    /// One more request and its answer, which ends with the first line of its body.
+    fn asks(&mut self) -> Result<()> {
+        self.0.write_all(b"GET / HTTP/1.1\r\nhost: svclb-lab\r\n\r\n")?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}\n") {
+            let mut part = [0; 1024];
+            let length = self.0.read(&mut part)?;
+            ensure!(length > 0, "the connection ended");
+            answer.extend_from_slice(&part[..length]);
+        }
+        Ok(())
+    }
+}
+
+/// A process of the node asks somebody far away from a port that is a NodePort's.
+fn own(world: &mut World, family: Family) -> Result<()> {
+    let (node, far) = (world.lab.node(1), world.lab.external());
+    let listener = far.netns().run(|| Ok(TcpListener::bind(far.ip.socket(family, 0))?))?;
+    let (dst, source) = (listener.local_addr()?, FAR.at(node, family));
+    let before = node.outcome("tcp_no_flow")?;
+    let mut stream = node.netns().run(|| connect_from(source, dst))?;
+    let (mut peer, from) = listener.accept()?;
+    ensure!(from == source, "{from} came in place of {source}");
+    stream.set_read_timeout(Some(PATIENCE))?;
+    for i in 0..10 {
+        peer.write_all(&[i])?;
+        let mut read = [0];
+        stream.read_exact(&mut read).context("an answer to the node's own connection")?;
+        ensure!(read == [i]);
+    }
+    ensure!(node.outcome("tcp_no_flow")? == before, "the node's own packets were refused");
+    Ok(())
+}
+
+fn connect_from(source: SocketAddr, dst: SocketAddr) -> Result<TcpStream> {
+    block_on(async {
+        let socket = if dst.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(source).with_context(|| format!("bind to {source}"))?;
+        let connecting = tokio::time::timeout(PATIENCE, socket.connect(dst));
+        let stream = connecting.await.context("no answer")?.context("connect")?.into_std()?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    })
+}
