@@ -12,6 +12,7 @@ mod inside;
 mod nat;
 mod objects;
 mod policies;
+mod vanish;
 
 use std::net::SocketAddr;
 
