@@ -27,8 +27,10 @@ mod reach;
 mod refusals;
 mod scenario;
 mod services;
+mod talk;
 mod tuples;
 mod untouched;
+mod vanish;
 mod world;
 
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     affinity::SCENARIOS,
     families::SCENARIOS,
     load::SCENARIOS,
+    vanish::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,
 ];
