@@ -107,7 +107,8 @@ outcomes! {
     Reused = "closed_flow_reused", Note;
     /// A flow without an answer made room for a new one.
     Evicted = "opening_flow_evicted", Note;
-    /// A flow was forgotten because its endpoint no longer serves: UDP, or TCP without an answer.
+    /// A flow was forgotten because its endpoint no longer serves or its frontend is gone:
+    /// UDP, or TCP without an answer.
     Forgotten = "flow_forgotten", Note;
     /// A direct connection was moved to another source port: a service's flow holds its tuple, or
     /// waits for the answers to it.
@@ -152,6 +153,10 @@ outcomes! {
     /// TCP in mid-stream to a frontend, without a flow, while taking over from another service
     /// proxy: it may have the connection.
     LeftToKernel = "tcp_left_to_kernel", Passed;
+    /// A connection's endpoint has vanished: its sender is reset.
+    EndpointGone = "endpoint_gone", Refused;
+    /// A connection was severed, because its endpoint has vanished.
+    Severed = "flow_severed", Note;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

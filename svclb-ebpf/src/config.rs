@@ -43,6 +43,10 @@ static MASQUERADE_ALL: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static TAKEOVER: Global<u8> = Global::new(0);
 
+/// Whether connections whose endpoint has vanished are reset (1), or left to themselves (0).
+#[unsafe(no_mangle)]
+static RESET_VANISHED: Global<u8> = Global::new(1);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -95,4 +99,10 @@ pub fn masquerade_all() -> bool {
 #[inline(always)]
 pub fn takeover() -> bool {
     TAKEOVER.load() != 0
+}
+
+/// Whether connections whose endpoint has vanished are reset.
+#[inline(always)]
+pub fn reset_vanished() -> bool {
+    RESET_VANISHED.load() != 0
 }

@@ -31,7 +31,7 @@ pub mod program {
     pub const INGRESS_IP: &str = "ingress_ip";
     /// Egress of devices without a link-layer header.
     pub const EGRESS_IP: &str = "egress_ip";
-    /// Releases expired flows; run by the agent, never attached.
+    /// Releases flows that are over; run by the agent, never attached.
     pub const SWEEP: &str = "sweep";
     /// All that handle packets.
     pub const PACKETS: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
@@ -112,6 +112,8 @@ pub struct Options {
     /// Whether TCP in mid-stream without a flow is left to the kernel, where another service proxy
     /// may have it, instead of refused.
     pub takeover: bool,
+    /// Whether connections whose endpoint has vanished are reset.
+    pub reset_vanished: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -128,6 +130,7 @@ impl Default for Options {
             echo: svclb_common::echo::CLUSTER_IPS,
             masquerade_all: false,
             takeover: false,
+            reset_vanished: true,
             log_level: 0,
         }
     }
@@ -159,6 +162,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     let all_sockets = u8::from(options.all_sockets);
     let masquerade_all = u8::from(options.masquerade_all);
     let takeover = u8::from(options.takeover);
+    let reset_vanished = u8::from(options.reset_vanished);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -172,6 +176,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("ECHO", &options.echo, true)
         .override_global("MASQUERADE_ALL", &masquerade_all, true)
         .override_global("TAKEOVER", &takeover, true)
+        .override_global("RESET_VANISHED", &reset_vanished, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -14,12 +14,14 @@
 //! The record is the truth; `tuples4`/`tuples6` only point at it. Each packet checks the tuple it
 //! carries against the record ([`Flow::role`]), so a stale pointer is a miss, never a wrong packet.
 
+mod fate;
 mod state;
 mod timeouts;
 
 #[cfg(test)]
 mod tests;
 
+pub use fate::{Endpoint, Fate};
 pub use state::State;
 pub use timeouts::Timeouts;
 
@@ -65,6 +67,9 @@ pub mod flags {
     pub const OWN: u8 = 0x10;
     /// The endpoint was chosen from the local set.
     pub const LOCAL_SET: u8 = 0x20;
+    /// The endpoint has vanished: whoever sends on the connection is reset. Once an end has been
+    /// told, the other's TCP flags have a RST, as if that had sent it.
+    pub const SEVERED: u8 = 0x80;
 }
 
 /// What a flow record knows besides its addresses. The same for both families.

@@ -14,8 +14,8 @@ pub enum State {
     Established,
     /// One side of an established TCP connection has finished.
     Closing,
-    /// Both sides of a TCP connection have finished, or one has reset: its tuples may be taken at
-    /// once.
+    /// Both sides of a TCP connection have finished, or one has reset, or its endpoint has vanished:
+    /// its tuples may be taken at once.
     Closed,
 }
 
@@ -42,7 +42,7 @@ impl Facts {
     pub fn state(&self) -> State {
         let either = self.from_client | self.from_backend;
         let finished = self.from_client & self.from_backend & tcp::FIN != 0;
-        if self.protocol == TCP && (finished || either & tcp::RST != 0) {
+        if self.protocol == TCP && (self.is_severed() || finished || either & tcp::RST != 0) {
             return State::Closed;
         }
         if self.from_client & CONFIRMED == 0 {

@@ -69,6 +69,7 @@ impl Run {
                 node_netns: netns::cookie()?,
                 masquerade_all: traffic.masquerade_all,
                 takeover: flows.takeover,
+                reset_vanished: flows.reset_vanished,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),

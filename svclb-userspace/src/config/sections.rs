@@ -110,6 +110,10 @@ section! {
         /// svclb takes over may have the connection, instead of resetting it.
         [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
         takeover: bool = false;
+        /// Reset TCP connections whose endpoint has vanished from its Service's EndpointSlices, both
+        /// ends at once; otherwise their clients wait for answers until they give up.
+        [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
+        reset_vanished: bool = true;
         /// Seconds of silence after which a TCP flow without an answer is forgotten.
         [value_name = "SECONDS"] tcp_opening_timeout: u32 = Timeouts::DEFAULT.tcp_opening;
         /// The same with an answer that the client has not acknowledged.

@@ -28,8 +28,10 @@ mod reach;
 mod refusals;
 mod scenario;
 mod services;
+mod talk;
 mod tuples;
 mod untouched;
+mod vanish;
 mod world;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     families::SCENARIOS,
     ends::SCENARIOS,
     load::SCENARIOS,
+    vanish::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,
 ];

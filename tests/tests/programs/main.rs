@@ -14,6 +14,7 @@ mod nat;
 mod objects;
 mod policies;
 mod pressure;
+mod vanish;
 
 use std::net::SocketAddr;
 
