@@ -6,6 +6,7 @@ mod answers;
 mod collisions;
 mod differential;
 mod ends;
+mod errors;
 mod explained;
 mod hostile;
 mod inside;
