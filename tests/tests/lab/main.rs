@@ -8,6 +8,7 @@ mod affinity;
 mod bare;
 mod client;
 mod custom;
+mod errors;
 mod expect;
 mod external;
 mod families;
@@ -53,6 +54,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,
+    errors::SCENARIOS,
     objects::SCENARIOS,
     external::SCENARIOS,
     policies::SCENARIOS,
