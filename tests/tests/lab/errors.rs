@@ -143,10 +143,8 @@ fn traceroute(world: &mut World, family: Family) -> Result<()> {
 fn mtu_towards_clients(world: &mut World, family: Family) -> Result<()> {
     let narrow = world.lab.narrow_to_clients()?;
     let [client, _] = world.outsiders();
-    for service in [NEAR, FAR] {
-        let dst = service.at(world.lab.node(1), family);
-        translated(world, || transfer(client, dst, LENGTH))?;
-    }
+    let ways = [NEAR, FAR].map(|service| (client, service.at(world.lab.node(1), family)));
+    find_out(world, &ways)?;
     drop(narrow);
     Ok(())
 }
@@ -157,10 +155,16 @@ fn mtu_between_nodes(world: &mut World, family: Family) -> Result<()> {
     let [_, client] = world.outsiders();
     let ways =
         [(world.asker("web-1")?, FAR.cluster(family)), (client, FAR.at(world.lab.node(1), family))];
-    for (asker, dst) in ways {
-        world.lab.forget_path_mtus()?;
-        translated(world, || transfer(asker, dst, LENGTH))?;
-    }
+    find_out(world, &ways)?;
     drop(narrow);
     Ok(())
+}
+
+/// Everybody learns of the path anew on each way. (A client that knows it says so in its first
+/// segment.)
+fn find_out(world: &World, ways: &[(Asker<'_>, SocketAddr)]) -> Result<()> {
+    ways.iter().try_for_each(|(asker, dst)| {
+        world.lab.forget_path_mtus()?;
+        translated(world, || transfer(*asker, *dst, LENGTH))
+    })
 }
