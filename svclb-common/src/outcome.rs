@@ -157,6 +157,17 @@ outcomes! {
     EndpointGone = "endpoint_gone", Refused;
     /// A connection was severed, because its endpoint has vanished.
     Severed = "flow_severed", Note;
+    /// An ICMP error was given the ends of its flow, and so was the packet that it quotes.
+    ErrorTranslated = "error_translated", Rewritten;
+    /// An ICMP error that quotes less than the ports.
+    QuoteTruncated = "quote_truncated", Passed;
+    /// An ICMP error whose quoted packet contradicts itself, or was not sent by who gets the error.
+    QuoteMalformed = "quote_malformed", Passed;
+    /// An ICMP error about a fragment without ports.
+    QuoteFragment = "quote_fragment", Passed;
+    /// An ICMP error about a packet with more IPv6 extension headers than svclb walks, or one that
+    /// it must not pass.
+    QuoteExtensions = "quote_extensions", Passed;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

@@ -9,13 +9,15 @@ use svclb_common::{
     tuple::{Tuple, side},
 };
 
-use crate::{decide::Target, flow::View, maps::Tables, packet::Packet, service::NONE};
+use crate::{decide::Target, error::Quote, flow::View, maps::Tables, packet::Packet, service::NONE};
 
 /// The places of a desk. Value of `desk4`/`desk6`.
 #[repr(C)]
 pub struct Desk<A> {
     /// The packet.
     packet: Packet<A>,
+    /// The packet that it quotes.
+    quote: Quote<A>,
     /// The frontend that it asks.
     frontend: Frontend,
     /// Where it goes if it opens a flow.
@@ -48,6 +50,22 @@ pub fn put_packet<A: Tables>(packet: Packet<A>) {
 pub fn packet<A: Tables>() -> Option<&'static Packet<A>> {
     // SAFETY: as above.
     A::desk().map(|desk| unsafe { &(*desk).packet })
+}
+
+/// Puts the packet that an error quotes on the desk.
+#[inline(always)]
+pub fn put_quote<A: Tables>(quote: Quote<A>) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).quote = quote };
+    }
+}
+
+/// The quoted packet that lies there since.
+#[inline(always)]
+pub fn quote<A: Tables>() -> Option<&'static Quote<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).quote })
 }
 
 /// Puts the frontend that the packet asks on the desk.

@@ -3,11 +3,12 @@
 use svclb_common::{
     flow::{Facts, Role, State, flags},
     outcome::Outcome,
+    tuple::Tuple,
 };
 
 use crate::{
-    decide, desk,
-    flow::{self, Known, View},
+    decide, desk, error,
+    flow::{self, Found, Known, View},
     hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
@@ -23,9 +24,9 @@ impl Hook for Egress {
     const BACK: Back = Back::In;
 
     #[inline(always)]
-    fn concerns<A: Network>(src: &A, dst: &A) -> bool {
+    fn concerns<A: Network>(skb: &Skb, src: &A, dst: &A) -> bool {
         let to = maps::concern(dst);
-        maps::concern(src).backend || to.backend || to.frontend
+        maps::concern(src).backend || to.backend || to.frontend || error::concerns::<A>(skb)
     }
 
     #[inline(always)]
@@ -42,6 +43,24 @@ impl Hook for Egress {
                 reply(skb, packet, &known)
             }
         }
+    }
+
+    #[inline(always)]
+    fn look<A: Network>(tuple: &Tuple<A>) -> Found {
+        flow::look_between(tuple)
+    }
+
+    #[inline(always)]
+    fn translates<A: Network>(skb: &Skb, known: &Known<A>) -> bool {
+        if known.role == Role::RequestOut {
+            return known.view.facts.masq_port != 0;
+        }
+        !known.is_elsewhere(skb)
+    }
+
+    #[inline(always)]
+    fn translated<A: Network>(_skb: &mut Skb, _known: &Known<A>) -> Result<(), Outcome> {
+        Ok(())
     }
 }
 

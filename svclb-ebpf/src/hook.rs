@@ -8,7 +8,8 @@ use svclb_common::{
 };
 
 use crate::{
-    answer,
+    answer, error,
+    flow::{Found, Known},
     packet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, Packet, Step, Stop},
     raw::{Back, Note, Skb},
     report, service,
@@ -22,10 +23,19 @@ pub trait Hook {
     const BACK: Back;
 
     /// The cheap probe: whether a packet between these addresses may be svclb's business.
-    fn concerns<A: Network>(src: &A, dst: &A) -> bool;
+    fn concerns<A: Network>(skb: &Skb, src: &A, dst: &A) -> bool;
 
     /// Handles a well-formed packet between such addresses.
     fn handle<A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome>;
+
+    /// Looks for the flow that a packet of `tuple` belongs to at this hook.
+    fn look<A: Network>(tuple: &Tuple<A>) -> Found;
+
+    /// Whether this hook of this device translates errors about such packets of the flow.
+    fn translates<A: Network>(skb: &Skb, known: &Known<A>) -> bool;
+
+    /// What is left to do with an error that has been translated.
+    fn translated<A: Network>(skb: &mut Skb, known: &Known<A>) -> Result<(), Outcome>;
 }
 
 /// Handles one packet; returns the hook's action.
@@ -52,7 +62,11 @@ fn family<H: Hook, A: Network>(skb: &mut Skb) -> i32 {
 #[inline(always)]
 fn handle<H: Hook, A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcome> {
     if packet.tuple.protocol == A::ICMP {
-        return answer::echo(skb, packet, H::BACK);
+        return if A::is_error(packet.icmp_type) {
+            error::translate::<H, A>(skb, packet)
+        } else {
+            answer::echo(skb, packet, H::BACK)
+        };
     }
     H::handle(skb, packet)
 }
@@ -96,7 +110,7 @@ fn examine<H: Hook, A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
     if skb.is_rewritten(H::NOTE) {
         return Err(Stop::NotOurs);
     }
-    if H::concerns(&src, &dst) {
+    if H::concerns(skb, &src, &dst) {
         return packet::parse(skb);
     }
     if service::is_unallocated(&dst) {

@@ -3,12 +3,12 @@
 use svclb_common::{
     flow::{self as rules, Role, State, flags},
     outcome::Outcome,
-    tuple::UDP,
+    tuple::{Tuple, UDP},
 };
 
 use crate::{
     bridge, config, decide,
-    flow::{self, Known, View},
+    flow::{self, Found, Known, View},
     hook::Hook,
     maps,
     packet::{self, Network, Packet, Step, Stop},
@@ -24,7 +24,7 @@ impl Hook for Ingress {
     const BACK: Back = Back::Out;
 
     #[inline(always)]
-    fn concerns<A: Network>(_src: &A, dst: &A) -> bool {
+    fn concerns<A: Network>(_skb: &Skb, _src: &A, dst: &A) -> bool {
         let concern = maps::concern(dst);
         concern.frontend || concern.backend
     }
@@ -38,6 +38,21 @@ impl Hook for Ingress {
             None => begin(skb, packet, now)?,
         };
         forward(skb, packet, &known, now)
+    }
+
+    #[inline(always)]
+    fn look<A: Network>(tuple: &Tuple<A>) -> Found {
+        flow::look_received(tuple)
+    }
+
+    #[inline(always)]
+    fn translates<A: Network>(skb: &Skb, known: &Known<A>) -> bool {
+        !is_from_elsewhere(known) && !known.is_elsewhere(skb)
+    }
+
+    #[inline(always)]
+    fn translated<A: Network>(skb: &mut Skb, known: &Known<A>) -> Result<(), Outcome> {
+        if known.role == Role::Request { bridge::stay(skb, known) } else { Ok(()) }
     }
 }
 
@@ -55,12 +70,11 @@ fn begin<A: Network>(skb: &Skb, packet: &Packet<A>, now: u64) -> Step<Known<A>> 
     Ok(known)
 }
 
-/// The flow that the packet continues. Whoever sends in the node's name from elsewhere has no part
-/// in the node's own connections.
+/// The flow that the packet continues.
 #[inline(always)]
 fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
     let Some(known) = flow::received(&packet.tuple)? else { return Ok(None) };
-    if known.role == Role::Request && known.view.facts.flags & flags::OWN != 0 {
+    if is_from_elsewhere(&known) {
         return Err(Stop::NotOurs);
     }
     let Some(why) = ending(&known, packet, now) else {
@@ -70,6 +84,12 @@ fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
     flow::release(known.record, &packet.tuple)?;
     report::count(why);
     Ok(None)
+}
+
+/// Whoever sends in the node's name from elsewhere has no part in the node's own connections.
+#[inline(always)]
+fn is_from_elsewhere<A: Network>(known: &Known<A>) -> bool {
+    known.role == Role::Request && known.view.facts.flags & flags::OWN != 0
 }
 
 /// Why a client's packet must not continue the flow it belongs to.

@@ -16,6 +16,7 @@ mod config;
 mod decide;
 mod desk;
 mod egress;
+mod error;
 mod flow;
 mod hook;
 mod ingress;

@@ -48,12 +48,19 @@ pub struct View<A> {
 impl<A: Tables> Known<A> {
     #[inline(always)]
     fn from(found: Found) -> Result<Option<Self>, Outcome> {
-        if found.0 == Found::BUSY.0 {
+        if found.is_busy() {
             return Err(Outcome::FlowBusy);
         }
         let Some(role) = Role::from_number((found.0 >> 32) as u32) else { return Ok(None) };
         let record = A::record(found.0 as u32).ok_or(Outcome::FlowBusy)?;
         Ok(Some(Self { record, role, view: desk::view().ok_or(Outcome::FlowBusy)? }))
+    }
+
+    /// What a look-up found, unless that was nothing, or busy.
+    #[inline(always)]
+    pub fn at(found: Found) -> Option<Self> {
+        let role = Role::from_number((found.0 >> 32) as u32)?;
+        Some(Self { record: A::record(found.0 as u32)?, role, view: desk::view()? })
     }
 
     /// Whether the flow is a direct connection and this is not its client's device.
@@ -82,7 +89,7 @@ impl<A: Tables> Known<A> {
 /// What a look-up found, as one number: the role above, the record's number below. A pointer would
 /// not travel well between functions of a kernel program.
 #[derive(Clone, Copy)]
-struct Found(u64);
+pub struct Found(u64);
 
 impl Found {
     const NOTHING: Self = Self(0);
@@ -91,6 +98,12 @@ impl Found {
     #[inline(always)]
     fn new(role: Role, number: u32) -> Self {
         Self((role as u64) << 32 | u64::from(number))
+    }
+
+    /// Whether another CPU held the record for too long.
+    #[inline(always)]
+    pub fn is_busy(self) -> bool {
+        self.0 == Self::BUSY.0
     }
 }
 
@@ -106,13 +119,15 @@ pub fn between<A: Tables>(tuple: &Tuple<A>) -> Result<Option<Known<A>>, Outcome>
     Known::from(look_between(tuple))
 }
 
+/// The same as one number.
 #[inline(never)]
-fn look_received<A: Tables>(tuple: &Tuple<A>) -> Found {
+pub fn look_received<A: Tables>(tuple: &Tuple<A>) -> Found {
     look(find(tuple), |flow| flow.role_received(tuple))
 }
 
+/// The same as one number.
 #[inline(never)]
-fn look_between<A: Tables>(tuple: &Tuple<A>) -> Found {
+pub fn look_between<A: Tables>(tuple: &Tuple<A>) -> Found {
     look(desk::between(tuple).and_then(find), |flow| flow.role_between(tuple))
 }
 

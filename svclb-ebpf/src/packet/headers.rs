@@ -4,7 +4,7 @@ use svclb_common::address::{V4, V6};
 
 /// IPv4 (RFC 791, section 3.1), without options.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Ipv4 {
     pub version_ihl: u8,
     pub tos: u8,
@@ -20,7 +20,7 @@ pub struct Ipv4 {
 
 /// IPv6 (RFC 8200, section 3).
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Ipv6 {
     pub version_class_flow: [u8; 4],
     pub payload_len: u16,
@@ -58,7 +58,7 @@ pub struct Tcp {
 
 /// UDP (RFC 768).
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Udp {
     pub sport: u16,
     pub dport: u16,

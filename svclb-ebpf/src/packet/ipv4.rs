@@ -24,6 +24,18 @@ struct Changed {
     dst: [u8; 4],
 }
 
+/// Length of a header with its options, by its own count.
+#[inline(always)]
+pub fn header_len(header: &Ipv4) -> u32 {
+    u32::from(header.version_ihl & 0x0f) * 4
+}
+
+/// Stores checksum, source and destination of the header at `at`.
+#[inline(always)]
+pub fn store(skb: &mut Skb, at: u32, checksum: u16, [src, dst]: &[V4; 2]) -> Result<(), ()> {
+    skb.store(at + CHECKSUM, &Changed { checksum, src: src.ip, dst: dst.ip }, 0)
+}
+
 impl Network for V4 {
     const HEADER: u32 = 20;
     const MAX_OFFSET: u32 = 60;
@@ -43,7 +55,7 @@ impl Network for V4 {
     fn payload(skb: &Skb) -> Step<Payload> {
         const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
         let header = skb.header::<Ipv4>(0).ok_or(Outcome::Truncated)?;
-        let offset = u32::from(header.version_ihl & 0x0f) * 4;
+        let offset = header_len(header);
         if header.version_ihl >> 4 != 4 || offset < Self::HEADER {
             return Err(Outcome::Malformed.into());
         }
@@ -62,9 +74,8 @@ impl Network for V4 {
     fn store_addresses(skb: &mut Skb, from: &Tuple<Self>, to: &Tuple<Self>) -> Result<(), ()> {
         let old = skb.header::<Ipv4>(0).ok_or(())?.checksum;
         let change = Difference::NONE.address(&from.src, &to.src).address(&from.dst, &to.dst);
-        let changed = Changed { checksum: change.apply(old), src: to.src.ip, dst: to.dst.ip };
         // The header's sum stays what it was, so a CHECKSUM_COMPLETE of the packet stays right.
-        skb.store(CHECKSUM, &changed, 0)
+        store(skb, 0, change.apply(old), &[to.src, to.dst])
     }
 
     #[inline(always)]

@@ -60,7 +60,9 @@ impl Network for V6 {
             let len = len.checked_sub(Self::HEADER).ok_or(Outcome::Malformed)?;
             return Ok(Payload { protocol, offset: Self::HEADER, len });
         }
-        walk(skb, protocol, len)
+        let (protocol, offset) = walk(skb, protocol, Self::HEADER, ANY_FRAGMENT)?;
+        let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
+        Ok(Payload { protocol, offset, len })
     }
 
     #[inline(always)]
@@ -90,26 +92,31 @@ impl Network for V6 {
     }
 }
 
-/// Walks the extension headers to the transport header.
+/// What a fragment header says of every fragment: an offset, or the "more" flag. What is left are
+/// reserved bits.
+const ANY_FRAGMENT: u16 = 0xfff9;
+/// What it says of those that do not begin with the transport header: an offset.
+pub const LATER_FRAGMENT: u16 = 0xfff8;
+
+/// Walks the extension headers, the first of which is of type `protocol` and lies at `first`; the
+/// protocol of the transport header, and where it lies. `fragments` are the bits of a fragment
+/// header that must be zero.
 #[inline(always)]
-fn walk(skb: &Skb, first: u8, len: u32) -> Step<Payload> {
-    let (mut protocol, mut offset) = (first, V6::HEADER);
+pub fn walk(skb: &Skb, mut protocol: u8, first: u32, fragments: u16) -> Step<(u8, u32)> {
+    let mut offset = first;
     for _ in 0..MAX_EXTENSIONS {
         match protocol {
             extension::HOP_BY_HOP
             | extension::ROUTING
             | extension::DESTINATION
             | extension::FRAGMENT => {}
-            _ => {
-                let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
-                return Ok(Payload { protocol, offset, len });
-            }
+            _ => return Ok((protocol, offset)),
         }
-        if offset > V6::MAX_OFFSET {
+        if offset - first > V6::MAX_OFFSET - V6::HEADER {
             return Err(Outcome::Extensions.into());
         }
         let header = skb.copy::<Extension>(offset).ok_or(Outcome::Truncated)?;
-        offset += length(protocol, &header)?;
+        offset += length(protocol, &header, fragments)?;
         protocol = header.next_header;
     }
     Err(Outcome::Extensions.into())
@@ -117,12 +124,10 @@ fn walk(skb: &Skb, first: u8, len: u32) -> Step<Payload> {
 
 /// The length of an extension header, if the packet may be rewritten behind it.
 #[inline(always)]
-fn length(protocol: u8, header: &Extension) -> Step<u32> {
-    /// Fragment offset and the "more" flag; what is left are reserved bits.
-    const FRAGMENT_MASK: u16 = 0xfff9;
+fn length(protocol: u8, header: &Extension, fragments: u16) -> Step<u32> {
     match protocol {
         // A fragment header of a whole packet (RFC 6946) is no obstacle.
-        extension::FRAGMENT if u16::from_be_bytes(header.data) & FRAGMENT_MASK == 0 => Ok(8),
+        extension::FRAGMENT if u16::from_be_bytes(header.data) & fragments == 0 => Ok(8),
         extension::FRAGMENT => Err(Outcome::Fragment.into()),
         // With segments left, the destination is not the final one.
         extension::ROUTING if header.data[1] != 0 => Err(Outcome::Extensions.into()),

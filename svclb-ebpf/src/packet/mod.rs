@@ -1,16 +1,16 @@
 //! From bytes to a [`Packet`], and back.
 
 pub mod headers;
-mod ipv4;
-mod ipv6;
+pub mod ipv4;
+pub mod ipv6;
 mod rewrite;
 mod transport;
 
 use svclb_common::{outcome::Outcome, tuple::Tuple};
 
-pub use rewrite::rewrite;
+pub use rewrite::{TCP_CHECKSUM, UDP_CHECKSUM, rewrite};
 
-use crate::{desk, maps::Tables, raw::Skb};
+use crate::{desk, error::Quoting, maps::Tables, raw::Skb};
 
 /// EtherType of IPv4 in network order.
 pub const ETHERTYPE_IPV4: u32 = 0x0800_u16.to_be() as u32;
@@ -36,7 +36,7 @@ impl From<Outcome> for Stop {
 /// The next step has its value, or the packet stops here.
 pub type Step<T> = Result<T, Stop>;
 
-/// A well-formed TCP or UDP packet, or a well-formed request for an echo.
+/// A well-formed TCP or UDP packet, a well-formed request for an echo, or an ICMP error.
 pub struct Packet<A> {
     /// Who talks to whom, as received.
     pub tuple: Tuple<A>,
@@ -46,6 +46,8 @@ pub struct Packet<A> {
     pub len: u32,
     /// TCP flags; 0 for others.
     pub tcp_flags: u8,
+    /// ICMP type; 0 for others.
+    pub icmp_type: u8,
 }
 
 /// Where the network header says that the transport header is.
@@ -59,7 +61,7 @@ pub struct Payload {
 }
 
 /// What the programs ask of a network header.
-pub trait Network: Tables {
+pub trait Network: Tables + Quoting {
     /// Length of the header without options or extensions.
     const HEADER: u32;
     /// How far a transport header may be from the network header.
@@ -115,6 +117,7 @@ fn read<A: Network>(skb: &mut Skb) -> Step<()> {
         transport: payload.offset,
         len: payload.offset + payload.len,
         tcp_flags: ports.tcp_flags,
+        icmp_type: ports.icmp_type,
     });
     Ok(())
 }

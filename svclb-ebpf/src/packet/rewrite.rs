@@ -15,9 +15,9 @@ use super::{Network, Packet};
 use crate::raw::Skb;
 
 /// Offset of the checksum in a TCP header.
-const TCP_CHECKSUM: u32 = 16;
+pub const TCP_CHECKSUM: u32 = 16;
 /// Offset of the checksum in a UDP header.
-const UDP_CHECKSUM: u32 = 6;
+pub const UDP_CHECKSUM: u32 = 6;
 
 /// Gives `packet` the addresses and ports of `to`.
 #[inline(never)]

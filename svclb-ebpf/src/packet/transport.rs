@@ -1,4 +1,4 @@
-//! TCP and UDP headers, and requests for an echo.
+//! TCP and UDP headers, requests for an echo, and errors.
 
 use svclb_common::{
     outcome::Outcome,
@@ -14,11 +14,12 @@ use crate::raw::Skb;
 /// How far a transport header may be from the network header; keeps the verifier's bounds small.
 const MAX_OFFSET: u32 = 1023;
 
-/// The ports, in host order, and TCP's flags.
+/// The ports, in host order, and TCP's flags or ICMP's type.
 pub struct Ports {
     pub src: u16,
     pub dst: u16,
     pub tcp_flags: u8,
+    pub icmp_type: u8,
 }
 
 /// Checks the transport header and reads the ports. Other protocols are not ours.
@@ -30,7 +31,7 @@ pub fn ports<A: Network>(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     match payload.protocol {
         TCP => tcp(skb, payload),
         UDP => udp(skb, payload),
-        protocol if protocol == A::ICMP => echo::<A>(skb, payload),
+        protocol if protocol == A::ICMP => icmp::<A>(skb, payload),
         _ => Err(Stop::NotOurs),
     }
 }
@@ -50,6 +51,7 @@ fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
         src: u16::from_be(header.sport),
         dst: u16::from_be(header.dport),
         tcp_flags: header.flags,
+        icmp_type: 0,
     })
 }
 
@@ -64,17 +66,22 @@ fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     if len < size_of::<Udp>() as u32 || len > payload.len {
         return Err(Outcome::Malformed.into());
     }
-    Ok(Ports { src: u16::from_be(header.sport), dst: u16::from_be(header.dport), tcp_flags: 0 })
+    Ok(Ports {
+        src: u16::from_be(header.sport),
+        dst: u16::from_be(header.dport),
+        tcp_flags: 0,
+        icmp_type: 0,
+    })
 }
 
 #[inline(always)]
-fn echo<A: Network>(skb: &Skb, payload: &Payload) -> Step<Ports> {
+fn icmp<A: Network>(skb: &Skb, payload: &Payload) -> Step<Ports> {
     let header = skb.copy::<Icmp>(payload.offset & MAX_OFFSET).ok_or(Outcome::Truncated)?;
     if payload.len < size_of::<Icmp>() as u32 {
         return Err(Outcome::Truncated.into());
     }
-    if [header.kind, header.code] != [A::ECHO[0], 0] {
+    if [header.kind, header.code] != [A::ECHO[0], 0] && !A::is_error(header.kind) {
         return Err(Stop::NotOurs);
     }
-    Ok(Ports { src: 0, dst: 0, tcp_flags: 0 })
+    Ok(Ports { src: 0, dst: 0, tcp_flags: 0, icmp_type: header.kind })
 }

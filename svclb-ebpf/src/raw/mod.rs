@@ -9,5 +9,5 @@ mod socket;
 pub use kernel::{add, cpu, has_connection, has_socket, neighbour, now_ns, random, repeat};
 pub use record::{Locked, Record};
 pub use remake::{Back, checksum};
-pub use skb::{Note, Skb};
+pub use skb::{Header, Note, Skb};
 pub use socket::Socket;

@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated as helpers, programs::TcContext};
+use svclb_common::address::{V4, V6};
 
 mod sealed {
     /// A header as it lies in a packet: `repr(C)`, no padding, every bit pattern a value.
@@ -28,9 +29,15 @@ unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
 unsafe impl Header for headers::Icmp {}
 // SAFETY: as above.
+unsafe impl Header for u16 {}
+// SAFETY: as above.
 unsafe impl Header for u32 {}
 // SAFETY: as above.
 unsafe impl Header for u8 {}
+// SAFETY: as above.
+unsafe impl Header for V4 {}
+// SAFETY: as above.
+unsafe impl Header for V6 {}
 
 /// The hook in a note of [`Skb::note_rewritten`]: numbers that nobody else writes by chance.
 #[repr(u32)]

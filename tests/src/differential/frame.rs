@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::model::{Packet, Protocol, Tuple};
 
-const ETHERNET: usize = 14;
+pub(super) const ETHERNET: usize = 14;
 
 /// Says what is wrong with `out`, which must be `frame` (read as `packet`) between the ends of `to`.
 pub(super) fn fault(frame: &[u8], packet: &Packet, to: &Tuple, out: &[u8]) -> Option<String> {
@@ -35,7 +35,7 @@ fn write(frame: &mut [u8], packet: &Packet, to: &Tuple) {
     put(packet.transport + 2, &to.dst.port().to_be_bytes());
 }
 
-fn octets(ip: IpAddr) -> Vec<u8> {
+pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
     match ip {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
@@ -87,13 +87,13 @@ fn pseudo(end: SocketAddr) -> u64 {
 }
 
 /// The 16-bit words of `bytes`, added up.
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     let word = |pair: &[u8]| u64::from(pair[0]) << 8 | pair.get(1).copied().map_or(0, u64::from);
     bytes.chunks(2).map(word).sum()
 }
 
 /// A sum in ones' complement, where zero and 0xffff are the same.
-fn folded(sum: u64) -> u64 {
+pub(super) fn folded(sum: u64) -> u64 {
     sum % 0xffff
 }
 

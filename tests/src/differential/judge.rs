@@ -6,6 +6,7 @@ use anyhow::Result;
 use svclb_common::outcome::Outcome;
 
 use super::{
+    error_frame,
     frame::fault,
     kernel::Kernel,
     script::{Shot, Step},
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     model::{
         Chooser, Dropped, Model, Note, Passed, Ports, Protocol, Rejected, Tuple, Verdict, read,
+        report,
     },
     packet::{Link, explain, flags},
     programs::Action,
@@ -87,6 +89,8 @@ impl Pair {
             (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_)) => {
                 Some("it was passed".into())
             }
+            (Action::Next, Verdict::Translated(from, about)) => report(&frame)
+                .and_then(|report| error_frame::fault(&frame, &report, from, about, &out)),
             (Action::Next, _) => match (before, verdict.rewritten()) {
                 (Some(packet), Some(to)) => fault(&frame, &packet, &to, &out),
                 _ => (out != frame).then(|| "it was changed".to_owned()),
@@ -141,6 +145,13 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
         Verdict::Reply(_) => Some(Outcome::Reply),
         Verdict::Masqueraded(_) => Some(Outcome::Masqueraded),
         Verdict::Returned(_) => Some(Outcome::Returned),
+        Verdict::Translated(..) => Some(Outcome::ErrorTranslated),
+        Verdict::PassedError(why) => Some(match why {
+            Passed::Truncated => Outcome::QuoteTruncated,
+            Passed::Malformed => Outcome::QuoteMalformed,
+            Passed::Fragment => Outcome::QuoteFragment,
+            Passed::Extensions => Outcome::QuoteExtensions,
+        }),
         Verdict::Passed(why) => Some(match why {
             Passed::Truncated => Outcome::Truncated,
             Passed::Malformed => Outcome::Malformed,

@@ -3,6 +3,7 @@
 //! A run is a number of scripts; each starts with programs without any flow. What differs is shown
 //! with the seed that leads there, and with the shortest script found that still does.
 
+mod error_frame;
 mod frame;
 mod judge;
 mod kernel;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use fastrand::Rng;
 
 use super::{
-    script::{Shape, Shot, is_ingress},
+    script::{ErrorShape, Shape, Shot, is_ingress},
     world::{CLIENT_PORTS, MASQUERADE_PORTS, SERVING, World},
 };
 use crate::{
@@ -37,6 +37,9 @@ impl Traffic {
     /// The next packet.
     pub(super) fn next(&self, rng: &mut Rng, tables: &Tables) -> Shot {
         let world = World::new(rng.bool());
+        if rng.u8(0..10) == 0 {
+            return self.error(rng, &world);
+        }
         let last = self.recent.back().filter(|(shot, _)| is_ingress(shot));
         let (hook, tuple) = match (rng.u32(0..100), last) {
             // A packet that was received is mostly sent on.
@@ -50,7 +53,28 @@ impl Traffic {
         let device = DEVICES[usize::from(rng.u8(0..8) == 0)];
         let flags = if tuple.protocol == Protocol::Tcp { tcp_flags(rng) } else { 0 };
         let shape = shape(rng, tuple);
-        Shot { place: Place { hook, device }, tuple, flags, shape }
+        Shot { place: Place { hook, device }, tuple, flags, shape, error: None }
+    }
+
+    /// An error about a packet: about one that was seen, or what may answer it, or about anything.
+    fn error(&self, rng: &mut Rng, world: &World) -> Shot {
+        let seen = rng.choice(self.recent.iter()).map(|(shot, after)| {
+            one(rng, &[shot.tuple, *after, shot.tuple.reversed(), after.reversed()])
+        });
+        let tuple = seen.filter(|_| rng.u8(0..8) != 0).unwrap_or_else(|| any(rng, world).1);
+        let v4 = tuple.src.is_ipv4();
+        let stranger = World::new(v4).stranger;
+        let kinds: &[u8] = if v4 { &[3, 3, 11, 12, 5] } else { &[1, 2, 3, 4, 137] };
+        let error = ErrorShape {
+            from: one(rng, &[stranger, tuple.dst.ip()]),
+            kind: one(rng, kinds),
+            code: rng.u8(0..4),
+            quotes: if rng.bool() { usize::MAX } else { rng.usize(0..90) },
+        };
+        let hook = one(rng, &[Hook::Ingress, Hook::Egress]);
+        let device = one(rng, &[DEVICES[0], DEVICES[0], DEVICES[1]]);
+        let (flags, shape) = (flags::SYN, shape(rng, tuple));
+        Shot { place: Place { hook, device }, tuple, flags, shape, error: Some(error) }
     }
 
     /// A packet that has to do with one before: the same again, on its way out, or answered.

@@ -1,6 +1,6 @@
 //! What is done to the data path, step by step: plain values that can be printed and run again.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::{
     model::{Hook, Place, Protocol, Tables, Tuple},
@@ -27,6 +27,21 @@ pub struct Shot {
     pub flags: u8,
     /// What is odd about it.
     pub shape: Shape,
+    /// It is not seen itself, but quoted by an error.
+    pub error: Option<ErrorShape>,
+}
+
+/// An ICMP error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ErrorShape {
+    /// Who says it.
+    pub from: IpAddr,
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// How many bytes it quotes at most.
+    pub quotes: usize,
 }
 
 /// What is odd about a packet.
@@ -59,6 +74,15 @@ const ETHERNET: usize = 14;
 impl Shot {
     /// The frame.
     pub fn frame(&self) -> Vec<u8> {
+        let packet = self.packet();
+        let Some(ErrorShape { from, kind, code, quotes }) = self.error else { return packet };
+        let quote = &packet[ETHERNET..];
+        let quote = &quote[..quote.len().min(quotes)];
+        Packet::icmp(from, self.tuple.src.ip(), kind, code).payload(quote).ethernet().build()
+    }
+
+    /// The packet's own frame.
+    fn packet(&self) -> Vec<u8> {
         let Tuple { src, dst, protocol } = self.tuple;
         let packet = match protocol {
             Protocol::Tcp => Packet::tcp(src, dst).flags(self.flags),
@@ -100,7 +124,8 @@ impl fmt::Display for Step {
                 let Tuple { src, dst, protocol } = shot.tuple;
                 let Place { hook, device } = shot.place;
                 write!(f, "{hook:?} of {device}: {protocol:?} {src} -> {dst}")?;
-                write!(f, ", flags {:#04x}, {:?}", shot.flags, shot.shape)
+                write!(f, ", flags {:#04x}, {:?}", shot.flags, shot.shape)?;
+                shot.error.map_or(Ok(()), |error| write!(f, ", quoted by {error:?}"))
             }
         }
     }

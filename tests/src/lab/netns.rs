@@ -123,6 +123,16 @@ impl Netns {
         self.ip(format!("address {verb} {ip}/{length} dev {device}{nodad}"))
     }
 
+    /// Forgets what the namespace has heard of paths' MTUs.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub fn forget_path_mtus(&self) -> Result<()> {
+        let flush =
+            |family| command::run("ip", &["-n", &self.name, family, "route", "flush", "cache"], "");
+        flush("-4").and_then(|_| flush("-6")).map(drop)
+    }
+
     /// Loads an nftables ruleset into the namespace.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Flannel's name and numbers for Linux.
-const DEVICE: &str = "flannel.1";
+pub(super) const DEVICE: &str = "flannel.1";
 const ID: u8 = 1;
 const PORT: u16 = 8472;
 

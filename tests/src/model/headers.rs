@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Length of an Ethernet header.
-const ETHERNET: usize = 14;
+pub(super) const ETHERNET: usize = 14;
 /// How far a transport header may be from the network header.
 const FAR: usize = 1023;
 
@@ -93,14 +93,7 @@ pub fn ends(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
 pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
     let (src, dst) = ends(frame).ok_or(Unread::Foreign)?;
     let network = &frame[ETHERNET..];
-    let behind = if src.is_ipv4() { ipv4(network) } else { ipv6::behind(network) };
-    let behind = behind.map_err(Unread::Odd)?;
-    if behind.end < behind.offset {
-        return Err(Unread::Odd(Passed::Malformed));
-    }
-    if behind.offset > FAR {
-        return Err(Unread::Odd(Passed::Extensions));
-    }
+    let behind = behind(frame).map_err(Unread::Odd)?;
     let protocol = match behind.protocol {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
@@ -112,6 +105,20 @@ pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
         transport: ETHERNET + behind.offset,
         flags: Flags(flags),
     })
+}
+
+/// Where the network header of a frame leads, which has addresses.
+pub(super) fn behind(frame: &[u8]) -> Result<Behind, Passed> {
+    let network = &frame[ETHERNET..];
+    let is_v4 = frame[12] == 0x08;
+    let behind = if is_v4 { ipv4(network) } else { ipv6::behind(network) }?;
+    if behind.end < behind.offset {
+        return Err(Passed::Malformed);
+    }
+    if behind.offset > FAR {
+        return Err(Passed::Extensions);
+    }
+    Ok(behind)
 }
 
 fn ipv4(network: &[u8]) -> Result<Behind, Passed> {

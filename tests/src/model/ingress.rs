@@ -32,7 +32,7 @@ impl Model {
 
     /// Whether a packet only looks like one of the flow: another device has seen it already, or it
     /// is not the node that sends in the node's name.
-    fn is_not_ours(&self, id: u32, role: Role, device: u32) -> bool {
+    pub(super) fn is_not_ours(&self, id: u32, role: Role, device: u32) -> bool {
         let flow = self.flows.get(id);
         flow.is_elsewhere(device) || flow.purpose == Purpose::Own && role == Role::Request
     }

@@ -25,6 +25,21 @@ pub(super) fn behind(network: &[u8]) -> Result<Behind, Passed> {
     if end > network.len() {
         return Err(Passed::Truncated);
     }
+    let (protocol, offset) = walk(network, Fragments::None)?;
+    Ok(Behind { protocol, offset, end })
+}
+
+/// The fragments that are walked over, besides whole packets that say they are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fragments {
+    /// None.
+    None,
+    /// Those that have the transport header.
+    First,
+}
+
+/// Protocol and offset of the transport header, behind a whole fixed header.
+pub(super) fn walk(network: &[u8], fragments: Fragments) -> Result<(u8, usize), Passed> {
     let (mut protocol, mut offset) = (network[6], FIXED);
     let mut walked = 0;
     while matches!(protocol, 0 | 43 | 44 | 60) {
@@ -32,19 +47,20 @@ pub(super) fn behind(network: &[u8]) -> Result<Behind, Passed> {
             return Err(Passed::Extensions);
         }
         let header = network.get(offset..offset + 4).ok_or(Passed::Truncated)?;
-        offset += length(protocol, header)?;
+        offset += length(protocol, header, fragments)?;
         protocol = header[0];
         walked += 1;
         if walked > MOST {
             return Err(Passed::Extensions);
         }
     }
-    Ok(Behind { protocol, offset, end })
+    Ok((protocol, offset))
 }
 
 /// The length of an extension header, if what is behind it may be rewritten.
-fn length(protocol: u8, header: &[u8]) -> Result<usize, Passed> {
+fn length(protocol: u8, header: &[u8], fragments: Fragments) -> Result<usize, Passed> {
     match (protocol, header[2], header[3]) {
+        (44, 0, 1..8) if fragments == Fragments::First => Ok(8),
         // Only the reserved bits are set: a whole packet (RFC 6946).
         (44, 0, bits) if bits & !6 == 0 => Ok(8),
         (44, ..) => Err(Passed::Fragment),

@@ -13,6 +13,7 @@ mod balance;
 mod choice;
 mod egress;
 mod endpoints;
+mod errors;
 mod flow;
 mod flows;
 mod headers;
@@ -32,6 +33,7 @@ use std::{
 pub use address::{Net, Protocol, Tuple};
 pub use choice::{Chooser, FirstOf, Ports};
 pub use endpoints::{Condition, Endpoint, Set};
+pub use errors::{About, Report, report};
 pub use headers::{Packet, Unread, ends, read};
 pub use tables::{Frontend, Kind, Service, Tables};
 pub use verdict::{Dropped, Note, Passed, Rejected, Verdict};
@@ -102,6 +104,9 @@ impl Model {
         frame: &[u8],
         chooser: &mut dyn Chooser,
     ) -> (Verdict, Vec<Note>) {
+        if let Some(report) = report(frame) {
+            return (self.error(place, &report, chooser), Vec::new());
+        }
         let verdict = match self.examine(place.hook, frame, chooser) {
             Err(verdict) => verdict,
             Ok(packet) => match place.hook {

@@ -1,5 +1,7 @@
 //! What must become of a packet.
 
+use std::net::IpAddr;
+
 use super::Tuple;
 
 /// What must become of a packet.
@@ -17,6 +19,10 @@ pub enum Verdict {
     Masqueraded(Tuple),
     /// An endpoint's answer to an address of this node is given its client.
     Returned(Tuple),
+    /// An error is given this source, and is about this packet: it goes to that one's source.
+    Translated(IpAddr, Tuple),
+    /// An error whose quoted packet is odd: on as it is, counted.
+    PassedError(Passed),
     /// Dropped: the client hears nothing and tries again.
     Dropped(Dropped),
     /// Refused: the client knows at once.

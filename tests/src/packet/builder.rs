@@ -93,6 +93,16 @@ impl Packet {
         self.tcp_header(|tcp| tcp.options = options.to_vec())
     }
 
+    /// The 4 bytes behind an ICMP message's checksum in place of zeros.
+    #[must_use]
+    pub fn rest(mut self, bytes: [u8; 4]) -> Self {
+        match &mut self.transport {
+            Transport::Icmp { rest, .. } => *rest = bytes,
+            other => panic!("protocol {} has no ICMP header", other.protocol()),
+        }
+        self
+    }
+
     /// UDP without a checksum: the field is zero.
     #[must_use]
     pub fn no_checksum(self) -> Self {

@@ -13,6 +13,7 @@ pub mod ping;
 pub mod probe;
 pub mod report;
 pub mod server;
+pub mod trace;
 pub mod udp;
 
 use std::{future::Future, time::Duration};

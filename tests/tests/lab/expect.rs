@@ -108,10 +108,17 @@ pub(crate) fn drops(node: &Node, outcome: &str, ask: impl FnOnce() -> Result<()>
     Ok(())
 }
 
+/// What comes of somebody in `netns` who asks `dst`, by TCP and UDP.
+pub(crate) fn asked(
+    netns: &Netns,
+    dst: SocketAddr,
+) -> Result<[(&'static str, std::io::Result<()>); 2]> {
+    netns.run(|| Ok([("TCP", tcp(dst, PATIENCE)), ("UDP", udp(dst, PATIENCE))]))
+}
+
 /// Somebody in `netns` who asks `dst` is refused at once, by TCP and UDP.
 pub(crate) fn refuses(netns: &Netns, dst: SocketAddr) -> Result<()> {
-    let asked = netns.run(|| Ok([("TCP", tcp(dst, PATIENCE)), ("UDP", udp(dst, PATIENCE))]))?;
-    for (protocol, asked) in asked {
+    for (protocol, asked) in asked(netns, dst)? {
         let error = asked.err().with_context(|| format!("somebody answers at {dst}/{protocol}"))?;
         let refused = error.kind() == ErrorKind::ConnectionRefused;
         ensure!(refused, "asked {dst}/{protocol}: {error}");

@@ -9,6 +9,7 @@ mod bare;
 mod client;
 mod custom;
 mod ends;
+mod errors;
 mod expect;
 mod external;
 mod families;
@@ -55,6 +56,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     odd::SCENARIOS,
+    errors::SCENARIOS,
     objects::SCENARIOS,
     external::SCENARIOS,
     policies::SCENARIOS,

@@ -1,5 +1,7 @@
 //! Who reaches what: pods and clients, ClusterIPs and NodePorts, near and far endpoints.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
     lab::{Family, PodLink, address},
@@ -11,7 +13,10 @@ use svclb_tests::{
 };
 
 use crate::{
-    client::Source::{Kept, Masqueraded},
+    client::{
+        Asker,
+        Source::{Kept, Masqueraded},
+    },
     scenario::Scenario,
     services::{FAR, HOST, NEAR, WEB},
     world::World,
@@ -105,18 +110,17 @@ fn large_bodies(world: &mut World, family: Family) -> Result<()> {
         (pod, NEAR.cluster(family)),
         (client, FAR.at(world.lab.node(1), family)),
     ];
-    for (asker, dst) in ways {
-        let transfer = async {
-            let mut connection = Connection::open(dst, None).await?;
-            connection.download(LENGTH).await.context("download")?;
-            connection.upload(LENGTH).await.context("upload")
-        };
-        asker
-            .netns
-            .run(|| block_on(transfer))
-            .with_context(|| format!("{} and {dst}", asker.name))?;
-    }
-    Ok(())
+    ways.into_iter().try_for_each(|(asker, dst)| transfer(asker, dst, LENGTH))
+}
+
+/// So many bytes down and as many up, through one connection.
+pub(crate) fn transfer(asker: Asker<'_>, dst: SocketAddr, length: u64) -> Result<()> {
+    let transfer = async {
+        let mut connection = Connection::open(dst, None).await?;
+        connection.download(length).await.context("download")?;
+        connection.upload(length).await.context("upload")
+    };
+    asker.netns.run(|| block_on(transfer)).with_context(|| format!("{} and {dst}", asker.name))
 }
 
 fn datagrams_up_to_the_mtu(world: &mut World, family: Family) -> Result<()> {

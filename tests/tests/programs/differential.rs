@@ -27,6 +27,11 @@ const MET: &[&str] = &[
     "flow_forgotten",
     "direct_moved",
     "between_port_moved",
+    "error_translated",
+    "quote_truncated",
+    "quote_malformed",
+    "quote_fragment",
+    "quote_extensions",
 ];
 
 #[test]

@@ -7,6 +7,7 @@ mod collisions;
 mod conversation;
 mod differential;
 mod ends;
+mod errors;
 mod explained;
 mod hostile;
 mod inside;
