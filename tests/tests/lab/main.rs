@@ -11,6 +11,7 @@ mod custom;
 mod expect;
 mod external;
 mod families;
+mod health;
 mod host;
 mod host_modes;
 mod inside;
@@ -61,6 +62,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     families::SCENARIOS,
     load::SCENARIOS,
     observed::SCENARIOS,
+    health::SCENARIOS,
     life::SCENARIOS,
 ];
 
