@@ -145,7 +145,9 @@ fn moves(world: &mut World, family: Family) -> Result<()> {
 fn taken(world: &mut World, family: Family) -> Result<()> {
     let (node, at) = (world.lab.node(1), (family, FIRST + 2));
     let address = node.ip.socket(family, at.1);
-    let holder = node.netns().run(|| TcpListener::bind(address).context("hold the port"))?;
+    let hold = || node.netns().run(|| TcpListener::bind(address).context("hold the port"));
+    // The other family's Service may be about to go.
+    let holder = wait_for("the port to be free", SOON, || hold().ok())?;
     let _published = world.publish_checked(at.1, &["web-1", "web-3"])?;
     world.hears(2, at, 1)?;
     let named =
