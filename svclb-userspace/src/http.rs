@@ -7,15 +7,20 @@ use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nix::sys::socket::{setsockopt, sockopt::Ipv6V6Only};
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{IpFreebind, Ipv6V6Only},
+};
+use serde::Serialize;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
+    task::{AbortHandle, JoinSet},
     time::sleep,
 };
 use tracing::{debug, info, warn};
@@ -35,20 +40,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The media type of an answer in plain text.
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The media type of an answer for programs.
+const JSON: &str = "application/json";
 
 /// What to say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: &'static str,
+    /// A header beyond those that every answer has.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
     pub(crate) body: String,
 }
 
 impl Answer {
+    /// A body of that media type.
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, header: None, body }
+    }
+
     /// Text that explains itself.
     pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Self {
-        Self { status, content_type: TEXT, body: body.into() }
+        Self::new(status, TEXT, body.into())
+    }
+
+    /// An object that is always JSON: of texts, numbers and bools.
+    pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        Self::new(status, JSON, serde_json::to_string(body).unwrap_or_default())
     }
 }
 
@@ -72,7 +92,7 @@ impl Listeners {
     pub(crate) fn bind(option: &str, listen: &Listen) -> Result<Self> {
         let mut listeners = Vec::new();
         for &address in &listen.0 {
-            match bind(address) {
+            match bind(address, Presence::Needed) {
                 Err(error) if address.ip().is_unspecified() && has_no_family(&error) => {
                     warn!(%address, "not listening: the kernel is without this family");
                 }
@@ -102,7 +122,40 @@ impl Listeners {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Answers at one address, until it is dropped: the address is free then, and connections are
+/// closed.
+#[derive(Debug)]
+pub(crate) struct Server(AbortHandle);
+
+impl Server {
+    /// Answers at `address`, which the node may not have yet. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The port is taken.
+    pub(crate) fn start<H: Handler>(address: SocketAddr, handler: Arc<H>) -> io::Result<Self> {
+        let listener = bind(address, Presence::Awaited)?;
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        Ok(Self(tokio::spawn(accept(listener, handler, permits)).abort_handle()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Whether the node must have an address that is listened at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// It has it now.
+    Needed,
+    /// It may come: one of IPv6 cannot be used while the kernel looks for duplicates.
+    Awaited,
+}
+
+fn bind(address: SocketAddr, presence: Presence) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections of the agent before this one may still be closing.
     socket.set_reuseaddr(true)?;
@@ -110,22 +163,30 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         // An address of IPv4 is another one of the list.
         setsockopt(&socket, Ipv6V6Only, &true)?;
     }
+    if presence == Presence::Awaited {
+        setsockopt(&socket, IpFreebind, &true)?;
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-fn has_no_family(error: &io::Error) -> bool {
+/// Whether the kernel knows nothing of an address's family.
+pub(crate) fn has_no_family(error: &io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
+/// The connections end with this future.
 async fn accept<H: Handler>(listener: TcpListener, handler: Arc<H>, permits: Arc<Semaphore>) {
+    let mut connections = JoinSet::new();
     loop {
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
         // Nobody closes the semaphore.
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let handler = handler.clone();
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     serve_connection(stream, &*handler).await;
                     drop(permit);
                 });
@@ -169,6 +230,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.extend(answer.header);
     response
 }
 
@@ -176,7 +238,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
 pub(crate) mod tests {
     use std::io::{Read, Write};
 
-    use tokio::task::spawn_blocking;
+    use tokio::{task::spawn_blocking, time::timeout};
 
     use super::*;
 
@@ -230,6 +292,42 @@ pub(crate) mod tests {
         let v4 = Listeners::bind("a", &"0.0.0.0:0".parse().expect("address")).expect("bound");
         let port = v4.addresses().expect("bound")[0].port();
         Listeners::bind("a", &format!("[::]:{port}").parse().expect("address")).expect("bound");
+    }
+
+    /// A port of loopback that nobody has.
+    fn free() -> SocketAddr {
+        let listeners = Listeners::bind("a", &"127.0.0.1:0".parse().expect("address"));
+        listeners.and_then(|one| Ok(one.addresses()?[0])).expect("bound")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_that_is_dropped_frees_its_port_and_its_connections() {
+        let (handler, address) = (Arc::new(Hello), free());
+        let server = Server::start(address, handler.clone()).expect("started");
+        assert!(Server::start(address, handler.clone()).is_err(), "two at one address");
+        let mut idle = std::net::TcpStream::connect(address).expect("connected");
+        idle.set_read_timeout(Some(PATIENCE)).expect("set");
+        idle.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").expect("asked");
+        assert!(idle.read(&mut [0; 512]).expect("an answer of an accepted connection") > 0);
+        drop(server);
+        let end = idle.read(&mut [0; 1]).map_err(|error| error.kind());
+        assert!(matches!(end, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "{end:?}");
+        let refused = async {
+            while TcpStream::connect(address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, refused).await.expect("nobody listens");
+        Server::start(address, handler).expect("free again");
+    }
+
+    #[tokio::test]
+    async fn a_server_waits_for_its_address() {
+        // No node has an address of the documentation's range.
+        let address = "192.0.2.77:0".parse().expect("address");
+        Server::start(address, Arc::new(Hello)).expect("started");
+        let listen = "192.0.2.77:0".parse().expect("address");
+        assert!(Listeners::bind("a", &listen).is_err(), "an operator's mistake");
     }
 
     #[tokio::test]

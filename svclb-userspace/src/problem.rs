@@ -41,6 +41,8 @@ pub enum Reason {
     NotServed,
     /// Another Service has the address and port already.
     AddressInUse,
+    /// A process of the node has the port at which its health is asked for.
+    HealthCheckFailed,
 }
 
 impl Reason {
@@ -50,6 +52,7 @@ impl Reason {
             Self::InvalidField => "InvalidField",
             Self::NotServed => "NotServed",
             Self::AddressInUse => "AddressInUse",
+            Self::HealthCheckFailed => "FailedToStartServiceHealthcheck",
         }
     }
 }

@@ -5,9 +5,12 @@
 //! netlink: Monitor --^  addresses of the node
 //!             `-------> Worker: hooks, `devices`            (a thread of its own)
 //! every few seconds, and after changes: Housekeeper: sweep, scan of the flows  (a blocking task)
+//! every few seconds: Housekeeper: sweep, scan of the flows  (a blocking task)
+//! load balancers: HealthChecks: ports that tell of Services (tasks, kept by the Programmer)
 //! ```
 
 mod backoff;
+mod health_checks;
 mod housekeeper;
 mod main_loop;
 mod observe;
@@ -39,6 +42,7 @@ use crate::{
     telemetry::{self, KernelLog},
 };
 
+use health_checks::HealthChecks;
 use housekeeper::Housekeeper;
 use main_loop::MainLoop;
 use observe::Observers;
@@ -157,7 +161,9 @@ async fn main_loop(
         grace: programmer::GRACE,
         traffic: options.traffic.clone(),
     };
-    let mut programmer = Programmer::adopt(pins, engine, options.node_ports.clone(), progress)?;
+    let checks = HealthChecks::new(observers.health.clone());
+    let node_ports = options.node_ports.clone();
+    let mut programmer = Programmer::adopt(pins, engine, node_ports, progress, checks)?;
     let in_use = || Ok(InUse::of(programmer.kernel()));
     let (node, source) = (options.node_name.as_str().into(), &options.source);
     let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;

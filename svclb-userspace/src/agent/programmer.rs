@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use tracing::{debug, info, warn};
 
-use super::{backoff::Backoff, housekeeper::Scan};
+use super::{backoff::Backoff, health_checks::HealthChecks, housekeeper::Scan};
 use crate::{
     desired::NodePortAddresses,
     metrics::Progress,
@@ -45,6 +45,7 @@ pub(super) struct Programmer {
     listed: bool,
     unwatched_forgotten: bool,
     written: bool,
+    health_checks: HealthChecks,
     retry: Backoff,
     scan: Backoff,
 }
@@ -56,6 +57,7 @@ impl Programmer {
         options: state::Options,
         node_ports: NodePortAddresses,
         progress: Progress,
+        health_checks: HealthChecks,
     ) -> Result<Self> {
         let started = Instant::now();
         let maps = KernelMaps::open(pins)?;
@@ -79,6 +81,7 @@ impl Programmer {
             listed: false,
             unwatched_forgotten: false,
             written: false,
+            health_checks,
             retry: Backoff::new(RETRY.0, RETRY.1),
             scan: Backoff::new(SCAN.0, SCAN.1),
         })
@@ -120,14 +123,21 @@ impl Programmer {
         self.conclude(&outcome, "addresses of the node updated", now);
     }
 
-    /// When to write again what could not be written.
+    /// When to try again what could not be done.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry.at()
+        [self.retry.at(), self.health_checks.retry_at()].into_iter().flatten().min()
     }
 
-    /// Writes again what could not be written.
+    /// Tries again what could not be done.
     pub(super) fn retry(&mut self) {
         let now = Instant::now();
+        match self.retry.at() {
+            Some(at) if at <= now => self.write_again(now),
+            _ => self.follow_health_checks(),
+        }
+    }
+
+    fn write_again(&mut self, now: Instant) {
         self.write_addresses();
         let outcome = self.engine.apply([], now);
         self.progress.written(now.elapsed(), self.is_settled());
@@ -173,6 +183,14 @@ impl Programmer {
         self.write_addresses();
     }
 
+    /// Health checks tell what is in the maps: to be called after they are written.
+    fn follow_health_checks(&mut self) {
+        let addresses = self.node_ports.listen_at(&self.address_table);
+        let problems = self.health_checks.follow(self.engine.health_checks(), &addresses);
+        self.report(&problems);
+        self.progress.without_local(self.engine.without_local());
+    }
+
     fn write_addresses(&mut self) {
         if self.addresses_written {
             return;
@@ -211,6 +229,7 @@ impl Programmer {
     /// reported by the file system, the wait for more included) to the last write.
     fn conclude(&mut self, outcome: &Outcome, what: &str, noticed: Instant) {
         self.report(&outcome.problems);
+        self.follow_health_checks();
         let Outcome { services, operations, .. } = outcome;
         let micros = noticed.elapsed().as_micros();
         self.written |= *operations > 0;

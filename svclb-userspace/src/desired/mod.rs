@@ -5,6 +5,7 @@ pub mod asked;
 pub mod choice;
 pub mod frontends;
 pub mod inside;
+pub mod local;
 pub mod node_ports;
 pub mod sources;
 pub mod verdict;

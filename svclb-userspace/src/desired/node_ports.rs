@@ -50,6 +50,16 @@ impl NodePortAddresses {
         own.chain(loopback.map(|ip| (ip, node_flags::NODE_PORTS))).collect()
     }
 
+    /// Where a process of the node listens that is to be reached wherever NodePorts answer by this
+    /// `table`: everywhere, if they answer everywhere.
+    pub fn listen_at(&self, table: &BTreeMap<IpAddr, u32>) -> BTreeSet<IpAddr> {
+        if [Selection::All, Selection::Localhost].iter().all(|one| self.0.contains(one)) {
+            return [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].into();
+        }
+        let answering = table.iter().filter(|(_, flags)| **flags & node_flags::NODE_PORTS != 0);
+        answering.map(|(ip, _)| *ip).collect()
+    }
+
     /// Whether NodePorts answer at an address of the node.
     pub fn contains(&self, ip: IpAddr, node: Option<&Node>) -> bool {
         self.0.iter().any(|selection| match selection {
@@ -113,6 +123,20 @@ mod tests {
             let own = table.iter().filter(|(_, flags)| *flags & node_flags::OWN != 0);
             assert_eq!(own.count(), OWN.len(), "{case}: the node's addresses stay its own");
         }
+    }
+
+    #[test]
+    fn who_is_to_be_reached_at_node_ports_listens_there() {
+        let listens = |addresses: NodePortAddresses| {
+            let table = addresses.table(&OWN.map(ip).into(), None);
+            let listens = addresses.listen_at(&table).into_iter();
+            listens.map(|ip| ip.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(listens(NodePortAddresses::default()), ["0.0.0.0", "::"]);
+        let all = NodePortAddresses([Selection::All].into());
+        assert_eq!(listens(all), OWN, "not at loopback");
+        let some = NodePortAddresses([range("198.51.100.0/24"), Selection::Localhost].into());
+        assert_eq!(listens(some), ["127.0.0.1", "198.51.100.1", "::1"]);
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //! | `/livez` | no change waits longer than the timeout to be written, and the main loop runs |
 //! | `/healthz` | the same, and the node is neither deleted nor about to be |
 //! | `/readyz` | every device is attached to, the Services are in the maps, and the source answers |
+//!
+//! Load balancers ask about one Service at a port of its own: [`Service`].
 
+mod service;
 mod state;
 
 use std::{
@@ -26,6 +29,7 @@ use crate::{
     metrics::Metrics,
 };
 
+pub(crate) use service::Service;
 use state::{State, Verdict};
 
 /// What the agent says about its health, and who asks for it.
@@ -65,6 +69,11 @@ impl Health {
     /// Whether this node is to get new traffic from load balancers.
     pub fn set_node_eligible(&self, eligible: bool) {
         self.state().set_node_eligible(eligible);
+    }
+
+    /// Whether changes reach the maps in time.
+    pub fn is_well(&self) -> bool {
+        self.judge().0.healthy
     }
 
     /// Whether load balancers may send new traffic to this node.
@@ -156,10 +165,11 @@ fn rfc3339(time: SystemTime) -> String {
 }
 
 fn answer((well, body): (bool, Body)) -> Answer {
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    // Texts and a bool are always JSON.
-    let body = serde_json::to_string(&body).unwrap_or_default();
-    Answer { status, content_type: "application/json", body }
+    Answer::json(status(well), &body)
+}
+
+fn status(well: bool) -> StatusCode {
+    if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// The handler of health checks, which are counted.

@@ -15,8 +15,13 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::state::WithoutLocal;
+
 /// Requests by the code of their answer.
 type ByCode = Family<[(&'static str, String); 1], Counter>;
+
+/// Services by the kind of their policy.
+type ByPolicy = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// The metrics under kube-proxy's names (`pkg/proxy/metrics` of Kubernetes).
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub struct KubeProxy {
     pub endpoints: Changes,
     queued: Gauge<f64, AtomicU64>,
     synced: Gauge<f64, AtomicU64>,
+    no_local_endpoints: ByPolicy,
     healthz: ByCode,
     livez: ByCode,
 }
@@ -72,6 +78,7 @@ impl KubeProxy {
             endpoints: Changes::default(),
             queued: Gauge::default(),
             synced: Gauge::default(),
+            no_local_endpoints: ByPolicy::default(),
             healthz: ByCode::default(),
             livez: ByCode::default(),
         };
@@ -102,6 +109,11 @@ impl KubeProxy {
             "When a change was last noticed",
             self.queued.clone(),
         );
+        registry.register(
+            "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+            "Services with a Local policy whose endpoints are all on other nodes",
+            self.no_local_endpoints.clone(),
+        );
         let (healthz, livez) = (self.healthz.clone(), self.livez.clone());
         registry.register("kubeproxy_proxy_healthz", "Answers of /healthz by code", healthz);
         registry.register("kubeproxy_proxy_livez", "Answers of /livez by code", livez);
@@ -129,6 +141,14 @@ impl KubeProxy {
         // The clocks may differ: what comes before its cause took no time.
         let took = at.duration_since(triggered).unwrap_or_default();
         self.programming.observe(took.as_secs_f64());
+    }
+
+    /// So many Services have no endpoints on this node, though a policy of theirs wants them.
+    pub fn without_local(&self, services: WithoutLocal) {
+        for (policy, count) in [("internal", services.internal), ("external", services.external)] {
+            let gauge = self.no_local_endpoints.get_or_create(&[("traffic_policy", policy)]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// An answer of `/healthz`.

@@ -10,6 +10,7 @@ use super::Metrics;
 use crate::{
     health::Health,
     snapshot::{Change, ObjectKey, Snapshot},
+    state::WithoutLocal,
 };
 
 /// Counts changes, and tells how long they took.
@@ -88,6 +89,11 @@ impl Progress {
             self.metrics.kube_proxy.programmed(triggered, now);
         }
         self.health.updated();
+    }
+
+    /// So many Services have no endpoints on this node, though a policy of theirs wants them.
+    pub fn without_local(&self, services: WithoutLocal) {
+        self.metrics.kube_proxy.without_local(services);
     }
 
     /// The deletion of a slice carries the time of its last change: of no use. Nor are changes

@@ -74,7 +74,7 @@ impl Handler for Exporter {
 impl Exporter {
     async fn metrics(&self) -> Answer {
         match self.scrape().await {
-            Ok(body) => Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body },
+            Ok(body) => Answer::new(StatusCode::OK, OPEN_METRICS, body),
             Err(error) => {
                 let error = format!("{error:#}");
                 warn!(error, "metrics not read");

@@ -21,6 +21,7 @@
 
 mod claims;
 mod execute;
+mod local;
 mod node;
 mod reconcile;
 mod unserved;
@@ -38,6 +39,8 @@ use svclb_common::filter::Interest;
 
 use claims::Claims;
 use execute::Maps;
+use local::LocalEndpoints;
+pub use local::{HealthCheck, WithoutLocal};
 
 use crate::{
     desired::{Detection, NodeContext},
@@ -102,6 +105,7 @@ pub struct Engine<W> {
     own_addresses: HashSet<IpAddr>,
     listed: bool,
     claims: Claims,
+    local: LocalEndpoints,
     ledger: Ledger,
     maps: Maps<W>,
     /// Services with an operation that failed.
@@ -127,6 +131,7 @@ impl<W: MapWriter> Engine<W> {
             own_addresses: HashSet::new(),
             listed: false,
             claims: Claims::default(),
+            local: LocalEndpoints::default(),
             ledger,
             maps: Maps { writer, kernel },
             failed: BTreeSet::new(),

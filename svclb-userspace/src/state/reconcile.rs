@@ -37,6 +37,9 @@ impl<W: MapWriter> Engine<W> {
         touched.append(&mut self.failed);
         touched.append(&mut self.starved);
         let ports = self.settle_claims(touched);
+        for (key, ports) in &ports {
+            self.local.replace(key, self.snapshot.service(key), ports);
+        }
         let wanted = self.want(ports);
         let plan = self.ledger.plan(&wanted.work, &self.maps.kernel, now);
         let written = self.maps.execute(&plan, &mut self.ledger);

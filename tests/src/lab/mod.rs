@@ -67,7 +67,7 @@ pub use narrow::{NARROW, Narrow};
 pub use netns::Netns;
 pub use network::has_bridge_netfilter;
 pub use node::Node;
-pub use observed::{HEALTH, METRICS};
+pub use observed::{HEALTH, METRICS, Reply};
 pub use pod::{DEFAULT_PORTS, Pod};
 pub use preset::{Hostile, PodLink, Preset, Transport};
 pub use process::{Process, binary};

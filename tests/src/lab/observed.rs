@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{node::Node, wait::SOON};
+use super::{netns::Netns, node::Node, wait::SOON};
 use crate::exposition::Exposition;
 
 /// Where an agent's metrics are, unless it is told otherwise.
@@ -15,18 +15,41 @@ pub const METRICS: &str = "127.0.0.1:10249";
 /// Where an agent answers health checks, unless it is told otherwise.
 pub const HEALTH: &str = "[::1]:10256";
 
+/// What a server has answered, whatever its status.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Netns {
+    /// What the server gives for a path.
+    ///
+    /// # Errors
+    /// Nobody listens, or what comes is not HTTP.
+    pub fn get(&self, server: SocketAddr, path: &str) -> Result<Reply> {
+        let what = || format!("http://{server}{path}");
+        let answer = self.run(|| exchange(server, path)).with_context(what)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.context("no status")?;
+        Ok(Reply { status, head: head.to_owned(), body: body.to_owned() })
+    }
+}
+
 impl Node {
     /// The status and body of a path that a server on the node gives.
     ///
     /// # Errors
-    /// Nobody listens, or what comes is not HTTP.
+    /// As [`Netns::get`].
     pub fn get(&self, server: &str, path: &str) -> Result<(u16, String)> {
-        let what = || format!("http://{server}{path}");
-        let server: SocketAddr = server.parse().with_context(what)?;
-        let answer = self.netns().run(|| exchange(server, path)).with_context(what)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Ok((status.context("no status")?, body.to_owned()))
+        let address = server.parse().with_context(|| format!("{server} is no address"))?;
+        let reply = self.netns().get(address, path)?;
+        Ok((reply.status, reply.body))
     }
 
     /// The agent's metrics.
@@ -41,7 +64,7 @@ impl Node {
 }
 
 fn exchange(server: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(server)?;
+    let mut stream = TcpStream::connect_timeout(&server, SOON)?;
     stream.set_read_timeout(Some(SOON))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();

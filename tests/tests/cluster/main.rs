@@ -10,6 +10,7 @@ mod agents;
 mod changes;
 mod controllers;
 mod documentation;
+mod health;
 mod observed;
 mod outage;
 mod policies;
@@ -36,6 +37,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     ranges::SCENARIOS,
     changes::SCENARIOS,
     policies::SCENARIOS,
+    health::SCENARIOS,
     documentation::SCENARIOS,
     observed::SCENARIOS,
     outage::SCENARIOS,

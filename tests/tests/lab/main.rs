@@ -13,6 +13,7 @@ mod errors;
 mod expect;
 mod external;
 mod families;
+mod health;
 mod host;
 mod host_modes;
 mod inside;
@@ -67,6 +68,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     load::SCENARIOS,
     vanish::SCENARIOS,
     observed::SCENARIOS,
+    health::SCENARIOS,
     life::SCENARIOS,
 ];
 

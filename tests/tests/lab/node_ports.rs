@@ -28,15 +28,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// An address that a node has until the value is dropped, and the LAN's client a route to it.
-struct Lent<'a> {
+pub(crate) struct Lent<'a> {
     node: &'a Netns,
     client: &'a Netns,
-    ip: IpAddr,
+    pub(crate) ip: IpAddr,
     via: IpAddr,
 }
 
 impl<'a> Lent<'a> {
-    fn to(world: &'a World, node: &'a Node, family: Family) -> Result<Self> {
+    pub(crate) fn to(world: &'a World, node: &'a Node, family: Family) -> Result<Self> {
         let ip = match family {
             Family::V4 => Ipv4Addr::new(203, 0, 113, 77).into(),
             Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 1).into(),
@@ -47,7 +47,8 @@ impl<'a> Lent<'a> {
         Ok(lent)
     }
 
-    fn set(&self, verb: &str) -> Result<()> {
+    /// Does `verb`, `add` or `del`.
+    pub(crate) fn set(&self, verb: &str) -> Result<()> {
         self.node.address(verb, self.ip, "eth0")
     }
 }
@@ -127,7 +128,7 @@ fn write_nodes(world: &World, replaced: Option<(IpAddr, IpAddr)>) -> Result<()> 
     world.manifests.write("nodes", &text)
 }
 
-fn loopback(family: Family) -> IpAddr {
+pub(crate) fn loopback(family: Family) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::LOCALHOST.into(),
         Family::V6 => Ipv6Addr::LOCALHOST.into(),

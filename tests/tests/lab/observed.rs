@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use svclb_tests::{
     exposition::Exposition,
-    lab::{Agent, Family, HEALTH, METRICS, SOON, manifests, wait_for},
+    lab::{Agent, Family, METRICS, Reply, SOON, manifests, wait_for},
     traffic::load::Load,
 };
 
@@ -23,8 +23,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::once("a_taken_port_ends_the_start", taken_port),
 ];
 
-/// The taint of a node that is about to go.
-const TAINT: &str = "spec:\n  taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]";
+/// Where an agent answers health checks, unless it is told otherwise.
+const HEALTH_PORT: u16 = 10_256;
+
+/// What a Node says that is about to go: a field, and the line that it comes after.
+const LEAVING: [(&str, &str); 2] = [
+    ("spec:", "  taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]"),
+    ("metadata:", "  deletionTimestamp: \"2026-01-02T03:04:05Z\""),
+];
 
 /// Runs `f` with another agent on node 1 than the usual one.
 fn with_agent(
@@ -145,31 +151,47 @@ fn is_measured(before: &Exposition, after: &Exposition) -> Result<()> {
 }
 
 fn health_follows(world: &mut World) -> Result<()> {
+    ensure!(world.lab.node(1).get("127.0.0.1:10256", "/readyz")?.0 == 200, "not ready");
+    ensure!(eligible(&healthz(world, 200)?)?, "not eligible");
+    LEAVING.iter().try_for_each(|leaving| follows_leaving(world, leaving).context(leaving.1))?;
+    let counted = world.lab.node(1).metrics()?;
+    let counted = counted.one("kubeproxy_proxy_healthz_total", &[("code", "503")])?;
+    ensure!(counted >= 2.0, "{counted} refusals are counted");
+    Ok(())
+}
+
+/// The node is about to go, and then it is not.
+fn follows_leaving(world: &World, (after, field): &(&str, &str)) -> Result<()> {
     let nodes: Vec<_> = world.lab.nodes.iter().map(manifests::node).collect();
-    let node = world.lab.node(1);
-    let healthz = |wanted: u16| {
-        wait_for(&format!("/healthz to be {wanted}"), SOON, || {
-            let (status, body) = node.get(HEALTH, "/healthz").ok()?;
-            (status == wanted).then_some(body)
-        })
-    };
-    let eligible = |body: &str| -> Result<bool> {
-        let body: Value = serde_json::from_str(body).with_context(|| body.to_owned())?;
-        body["nodeEligible"].as_bool().context("no nodeEligible")
-    };
-    ensure!(eligible(&healthz(200)?)?, "not eligible");
-    ensure!(node.get("127.0.0.1:10256", "/readyz")?.0 == 200, "not ready");
-    let tainted = nodes[0].replacen("spec:", TAINT, 1);
-    world.manifests.write("nodes", &[tainted, nodes[1].clone()].join("---\n"))?;
-    let refused = healthz(503);
-    let livez = node.get(HEALTH, "/livez")?.0;
+    let leaving = nodes[0].replacen(after, &format!("{after}\n{field}"), 1);
+    world.manifests.write("nodes", &[leaving, nodes[1].clone()].join("---\n"))?;
+    let refused = healthz(world, 503);
+    let livez = ask(world, "/livez");
     world.manifests.write("nodes", &nodes.join("---\n"))?;
     ensure!(!eligible(&refused?)?, "eligible");
-    ensure!(livez == 200, "/livez: {livez}");
-    healthz(200)?;
-    let counted = node.metrics()?.one("kubeproxy_proxy_healthz_total", &[("code", "503")])?;
-    ensure!(counted >= 1.0, "the refusal is not counted");
-    Ok(())
+    let livez = livez?;
+    ensure!(livez.status == 200, "/livez: {}", livez.status);
+    ensure!(!livez.body.contains("nodeEligible"), "/livez: {}", livez.body);
+    healthz(world, 200).map(drop)
+}
+
+/// What a load balancer outside is told by node 1.
+fn ask(world: &World, path: &str) -> Result<Reply> {
+    let server = world.lab.node(1).ip.socket(Family::V6, HEALTH_PORT);
+    world.lab.external().netns().get(server, path)
+}
+
+/// The body of `/healthz` once it has that status.
+fn healthz(world: &World, status: u16) -> Result<String> {
+    wait_for(&format!("/healthz to be {status}"), SOON, || {
+        let reply = ask(world, "/healthz").ok()?;
+        (reply.status == status).then_some(reply.body)
+    })
+}
+
+fn eligible(body: &str) -> Result<bool> {
+    let body: Value = serde_json::from_str(body).with_context(|| body.to_owned())?;
+    body["nodeEligible"].as_bool().context("no nodeEligible")
 }
 
 fn taken_port(world: &mut World) -> Result<()> {

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     metrics::{FlowTable, MapUse},
     plan::operation::{Family, Protocol, ServicePort},
+    state::WithoutLocal,
 };
 
 fn owner() -> ServicePort {
@@ -58,6 +59,8 @@ fn what_happened_is_counted_and_measured() {
     kube_proxy.endpoints.noticed(3);
     kube_proxy.synced(Duration::from_millis(3));
     kube_proxy.healthz(503);
+    kube_proxy.livez(200);
+    kube_proxy.without_local(WithoutLocal { internal: 4, external: 0 });
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1000);
     kube_proxy.queued(now);
     kube_proxy.programmed(now, now + Duration::from_millis(1500));
@@ -75,7 +78,10 @@ fn what_happened_is_counted_and_measured() {
         "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds 1000.0",
         "kubeproxy_network_programming_duration_seconds_bucket{le=\"1.0\"} 0",
         "kubeproxy_network_programming_duration_seconds_bucket{le=\"2.0\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 4",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 0",
         "kubeproxy_proxy_healthz_total{code=\"503\"} 1",
+        "kubeproxy_proxy_livez_total{code=\"200\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "missing {line} in\n{text}");
     }
@@ -96,6 +102,7 @@ fn every_metric_is_documented_with_its_type() {
     let metrics = Metrics::new(1);
     metrics.kube_proxy.healthz(200);
     metrics.kube_proxy.livez(200);
+    metrics.kube_proxy.without_local(WithoutLocal::default());
     metrics.watches.begin("services");
     metrics.watches.connected("services");
     metrics.watches.event("written");

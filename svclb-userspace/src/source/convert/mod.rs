@@ -7,7 +7,7 @@ mod slice;
 
 pub(super) use check::check_service;
 pub(super) use node::node;
-pub(super) use service::{cluster_ips, is_headless, service};
+pub(super) use service::{cluster_ips, has_health_check, is_headless, service};
 pub(super) use slice::slice;
 
 /// The label that says whose endpoints a slice holds.

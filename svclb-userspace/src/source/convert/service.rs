@@ -55,11 +55,15 @@ fn affinity(spec: &ServiceSpec) -> Option<Duration> {
     }
 }
 
-/// Only a load balancer that must find the nodes with endpoints asks.
 fn health_check_node_port(spec: &ServiceSpec) -> u16 {
-    let asked = spec.kind == ServiceType::LoadBalancer
-        && TrafficPolicy::from(spec.external_traffic_policy) == TrafficPolicy::Local;
-    if asked { spec.health_check_node_port } else { 0 }
+    if has_health_check(spec) { spec.health_check_node_port } else { 0 }
+}
+
+/// Whether load balancers ask for the Service's health: those that must find the nodes with
+/// endpoints.
+pub(in crate::source) fn has_health_check(spec: &ServiceSpec) -> bool {
+    spec.kind == ServiceType::LoadBalancer
+        && TrafficPolicy::from(spec.external_traffic_policy) == TrafficPolicy::Local
 }
 
 /// The addresses that the object itself gives the Service.

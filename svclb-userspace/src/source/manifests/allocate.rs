@@ -23,6 +23,9 @@ use crate::{
 type AddressKey = (ObjectKey, Family);
 type PortKey = (ObjectKey, String, Protocol);
 
+/// Stands for a port's name where the health-check node port is meant: no port can be called so.
+const HEALTH_CHECK: &str = "(health check)";
+
 /// What Services already have in the maps, so that a restart does not move them.
 #[derive(Clone, Debug, Default)]
 pub struct InUse {
@@ -151,6 +154,13 @@ impl Allocator {
             let (service, name, protocol) = &key;
             let candidates = self.ranges.node_ports(&format!("{service} {name}/{protocol}"));
             let given = self.node_ports.give(&key, candidates);
+            if name == HEALTH_CHECK {
+                let field = "spec.healthCheckNodePort";
+                let missing = || FieldError::new(field, "no NodePort is left for it");
+                problems.extend(given.is_none().then(missing));
+                spec.health_check_node_port = given.unwrap_or_default();
+                continue;
+            }
             let is_it = |port: &&mut ServicePort| {
                 port.name == *name && port.protocol.protocol() == Some(*protocol)
             };
@@ -174,7 +184,11 @@ impl Allocator {
             let given = Some(port.node_port).filter(|number| *number != 0);
             (any || given.is_some()).then_some((key, given))
         });
-        Needs { addresses, node_ports: node_ports.collect() }
+        let health_check = convert::has_health_check(spec).then(|| {
+            let given = Some(spec.health_check_node_port).filter(|number| *number != 0);
+            ((key.clone(), HEALTH_CHECK.to_owned(), Protocol::Tcp), given)
+        });
+        Needs { addresses, node_ports: node_ports.chain(health_check).collect() }
     }
 
     /// The families that a Service has addresses of, the first one first.
@@ -244,5 +258,39 @@ fn replace<K, V>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    /// The health-check node port of a Service whose spec has `more`, and what it could not get.
+    fn check(allocator: &mut Allocator, name: &str, more: Value) -> (u16, Vec<String>) {
+        let mut spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local",
+            "allocateLoadBalancerNodePorts": false, "ports": [{"name": "http", "port": 80}]});
+        let fields = more.as_object().expect("fields").clone();
+        spec.as_object_mut().expect("fields").extend(fields);
+        let service = from_value(json!({"spec": spec})).expect("a Service");
+        let key = ObjectKey::new("ns", name);
+        allocator.claim(&key, None, Some(&service), &mut BTreeSet::new());
+        let (service, problems) = allocator.complete(&key, &service);
+        let problems = problems.into_iter().map(|problem| problem.field).collect();
+        (service.expect("one with addresses").health_check_node_port, problems)
+    }
+
+    #[test]
+    fn a_health_check_has_a_node_port_of_its_own() {
+        let ranges = Ranges { node_ports: 30_000..=30_001, ..Ranges::default() };
+        let mut allocator = Allocator::new(ranges);
+        let fixed = json!({"healthCheckNodePort": 30_001});
+        assert_eq!(check(&mut allocator, "fixed", fixed), (30_001, vec![]));
+        let cluster = json!({"externalTrafficPolicy": "Cluster"});
+        assert_eq!(check(&mut allocator, "cluster", cluster), (0, vec![]));
+        assert_eq!(check(&mut allocator, "given", json!({})), (30_000, vec![]));
+        let full = vec!["spec.healthCheckNodePort".to_owned()];
+        assert_eq!(check(&mut allocator, "late", json!({})), (0, full));
     }
 }

@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use svclb_tests::memory::field;
 
 /// Processor time of a node's processes, which are the agent's threads alone.
 #[derive(Clone, Copy, Debug)]
@@ -96,56 +97,9 @@ impl Meter {
     }
 }
 
-/// Resident memory of a process in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resident {
-    /// All of it now.
-    pub(super) all: u64,
-    /// What is its own: neither its program nor a library.
-    pub(super) own: u64,
-    /// All of it, at most.
-    pub(super) most: u64,
-}
-
-impl Resident {
-    /// Of a running process.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(super) fn of(pid: u32) -> Result<Self> {
-        let path = format!("/proc/{pid}/status");
-        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-        let bytes = |name| match field(&text, name) {
-            Some(kibibytes) => Ok(kibibytes << 10),
-            None => bail!("{path}: no {name}"),
-        };
-        Ok(Self { all: bytes("VmRSS:")?, own: bytes("RssAnon:")?, most: bytes("VmHWM:")? })
-    }
-}
-
-/// The number after a name at the beginning of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let mut lines = text.lines().map(str::split_whitespace);
-    let mut line = lines.find_map(|mut words| (words.next() == Some(name)).then_some(words))?;
-    line.next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_found_by_their_names() {
-        assert_eq!(field("usage_usec 30\nuser_usec 10\n", "user_usec"), Some(10));
-        assert_eq!(field("VmHWM:\t  12 kB\nVmRSS:\t  7 kB\n", "VmRSS:"), Some(7));
-        assert_eq!(field("VmRSS:\t  7 kB\n", "VmSwap:"), None);
-    }
-
-    #[test]
-    fn own_memory_is_known() {
-        let Resident { all, own, most } = Resident::of(std::process::id()).unwrap();
-        assert!(1 << 16 < own && own < all && all <= most);
-    }
 
     #[test]
     fn a_share_is_of_one_processor() {

@@ -2,9 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fs,
     net::{IpAddr, Ipv4Addr},
-    os::fd::{AsFd as _, AsRawFd as _},
 };
 
 use anyhow::{Context as _, Result};
@@ -17,11 +15,7 @@ use svclb::{
 use svclb_common::{
     address::V4,
     frontend::{Backend, Service, Slot},
-    layout,
 };
-
-/// Maps that hold flows, whose size is an option of the agent's.
-const FLOWS: &[&str] = &["flows4", "flows6", "tuples4", "tuples6", "direct4", "direct6"];
 
 /// The maps that lead from a service to its endpoints.
 pub(super) struct Pinned {
@@ -113,26 +107,4 @@ impl Written {
 fn differences<K: Ord, V: PartialEq>(a: &BTreeMap<K, V>, b: &BTreeMap<K, V>) -> usize {
     let changed = a.iter().filter(|(key, value)| b.get(key) != Some(value)).count();
     changed + b.keys().filter(|key| !a.contains_key(key)).count()
-}
-
-/// Memory of all pinned maps in bytes: of those with flows, and of all others.
-///
-/// # Errors
-/// A map is not pinned, or the kernel does not tell.
-pub(super) fn memory(pins: &Pins) -> Result<(u64, u64)> {
-    let (mut flows, mut others) = (0, 0);
-    for map in layout::map::ALL {
-        let bytes = bytes_of(pins, map).with_context(|| format!("memory of map {map}"))?;
-        *if FLOWS.contains(map) { &mut flows } else { &mut others } += bytes;
-    }
-    Ok((flows, others))
-}
-
-/// What `bpftool map` calls `memlock`.
-fn bytes_of(pins: &Pins, map: &str) -> Result<u64> {
-    let data = MapData::from_pin(pins.map_path(map))?;
-    let path = format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd());
-    let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let field = text.lines().find_map(|line| line.strip_prefix("memlock:"));
-    field.context("no memlock")?.trim().parse().context("memlock")
 }

@@ -11,15 +11,16 @@ use svclb_tests::{
     control_plane::{ControlPlane, Programs},
     lab::{Agent, Lab, Node, Preset, SOON, logged, manifests, wait_for},
     machine,
+    memory::{Resident, of_maps},
 };
 
 use super::{
     changes::{Expected, Taken, drive},
     cluster::{self, Change},
-    cost::{Meter, Resident},
+    cost::Meter,
     measured::{Row, Samples, mebibytes, share},
     objects::{self, Endpoints, Size},
-    pinned::{Pinned, Written, memory},
+    pinned::{Pinned, Written},
 };
 
 /// Pods that change, each alone in a Service.
@@ -73,7 +74,7 @@ impl World {
     pub(super) fn memory(&self) -> Result<impl Display> {
         let pid = self.agent.as_ref().context("no agent runs")?.id();
         let Resident { all, own, most } = Resident::of(pid)?;
-        let (flows, others) = memory(&self.pins)?;
+        let (flows, others) = of_maps(&self.pins)?;
         let [all, own, most, flows, others] = [all, own, most, flows, others].map(mebibytes);
         let text = format!(
             "{all} resident, {own} of them its own; {most} at most; maps: {flows} for flows, \
