@@ -146,6 +146,8 @@ outcomes! {
     AnswerLimited = "answer_limited", Dropped;
     /// The kernel refused to make an answer of a packet.
     AnswerFailed = "answer_failed", Dropped;
+    /// SCTP to a frontend that opens no association, without a flow.
+    SctpNoFlow = "sctp_no_flow", Refused;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

@@ -5,7 +5,7 @@ use svclb_common::{
     frontend::{Frontend, backend_flags, frontend_flags},
     hash,
     outcome::Outcome,
-    tuple::{TCP, Tuple},
+    tuple::{SCTP, Tuple, UDP},
 };
 
 use crate::{
@@ -55,7 +55,7 @@ fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         allocated(&tuple.dst)?;
     }
     if !opens {
-        return Err(if is_asked { Outcome::NoFlow.into() } else { Stop::NotOurs });
+        return Err(if is_asked { no_flow(tuple.protocol).into() } else { Stop::NotOurs });
     }
     // A packet that another device's ingress hook has rewritten is never decided twice.
     let holder = if concern.backend { flow::holder(tuple)? } else { None };
@@ -76,6 +76,12 @@ fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         note_direct(tuple);
     }
     Err(Stop::NotOurs)
+}
+
+/// What becomes of a packet in the middle of a connection that nobody knows.
+#[inline(always)]
+fn no_flow(protocol: u8) -> Outcome {
+    if protocol == SCTP { Outcome::SctpNoFlow } else { Outcome::NoFlow }
 }
 
 /// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.
@@ -169,7 +175,7 @@ fn allocated<A: Tables>(address: &A) -> Step<()> {
 /// Whether a packet may be the first of its connection.
 #[inline(always)]
 pub fn opens<A: Tables>(packet: &Packet<A>) -> bool {
-    packet.tuple.protocol != TCP || is_opening_segment(packet.tcp_flags)
+    packet.tuple.protocol == UDP || is_opening_segment(packet.tcp_flags)
 }
 
 #[inline(always)]

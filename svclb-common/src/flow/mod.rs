@@ -24,7 +24,7 @@ pub use timeouts::Timeouts;
 use crate::{
     address::{Address, V4, V6},
     plain_data,
-    tuple::{TCP, Tuple, side},
+    tuple::{Tuple, UDP, side},
 };
 
 /// TCP flag bits as in the header's thirteenth byte (RFC 9293, section 3.1).
@@ -81,7 +81,8 @@ pub struct Facts {
     pub protocol: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// TCP flags seen from the client, and [`SEEN`].
+    /// TCP flags seen from the client (SCTP's chunks as [`crate::sctp::as_flags`] tells them), and
+    /// [`SEEN`].
     pub from_client: u8,
     /// TCP flags seen from the backend, and [`SEEN`].
     pub from_backend: u8,
@@ -158,7 +159,7 @@ pub enum State {
     Opening,
     /// Packets in both directions.
     Established,
-    /// One side of a TCP connection has finished.
+    /// One side of a TCP connection or an SCTP association has finished.
     Closing,
     /// Both sides have finished, or one has reset: its tuples may be taken at once.
     Closed,
@@ -308,7 +309,7 @@ impl Facts {
     /// How far the flow has come.
     #[inline(always)]
     pub fn state(&self) -> State {
-        if self.protocol == TCP {
+        if self.protocol != UDP {
             if (self.from_client | self.from_backend) & tcp::RST != 0
                 || self.from_client & self.from_backend & tcp::FIN != 0
             {
@@ -359,7 +360,8 @@ impl Facts {
     }
 }
 
-/// What one direction of a flow has seen, after one more packet with `tcp_flags` (0 for UDP).
+/// What one direction of a flow has seen, after one more packet with `tcp_flags` (0 for UDP; SCTP's chunks as
+/// [`crate::sctp::as_flags`] tells them).
 ///
 /// A packet without RST after one with RST takes the reset back: the sender goes on, so the reset
 /// was forged or stale. (Netfilter compares sequence numbers to the same end.)
@@ -369,7 +371,7 @@ pub fn advance(seen: u8, tcp_flags: u8) -> u8 {
     kept | SEEN | (tcp_flags & (tcp::FIN | tcp::SYN | tcp::RST))
 }
 
-/// Whether a TCP segment starts a connection.
+/// Whether a TCP segment starts a connection, or an SCTP packet an association.
 #[inline(always)]
 pub fn is_opening_segment(tcp_flags: u8) -> bool {
     tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN

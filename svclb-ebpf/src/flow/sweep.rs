@@ -61,7 +61,7 @@ fn judge<A: Tables>(record: Record<A>, now_ns: u64) {
     if facts.protocol == 0 {
         return;
     }
-    if facts.expired(now_ns, &config::timeouts()) && expire(record, now_ns) {
+    if facts.expired(now_ns, config::timeouts()) && expire(record, now_ns) {
         note::<A>(|occupancy| occupancy.expired += 1);
         return;
     }
@@ -76,7 +76,7 @@ fn judge<A: Tables>(record: Record<A>, now_ns: u64) {
 fn expire<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
     let Some(mut locked) = record.try_lock() else { return false };
     let facts = &locked.flow().facts;
-    let expired = facts.protocol != 0 && facts.expired(now_ns, &config::timeouts());
+    let expired = facts.protocol != 0 && facts.expired(now_ns, config::timeouts());
     if expired {
         report::count(Outcome::Expired);
         // A place of its own on the stack: see there.

@@ -2,6 +2,7 @@
 
 use super::{
     Chooser, Dropped, Model, Note, Rejected, Verdict,
+    address::Protocol,
     balance::new,
     flow::{Flow, Purpose, Role},
     headers::Packet,
@@ -85,11 +86,10 @@ impl Model {
         let tuple = &packet.tuple;
         let frontend = self.frontend(packet);
         if !packet.opens() {
-            let asked = frontend.is_some();
-            return Err(if asked {
-                Verdict::Rejected(Rejected::NoFlow)
-            } else {
-                Verdict::Untouched
+            return Err(match (frontend, tuple.protocol) {
+                (None, _) => Verdict::Untouched,
+                (Some(_), Protocol::Sctp) => Verdict::Rejected(Rejected::NoAssociation),
+                (Some(_), _) => Verdict::Rejected(Rejected::NoFlow),
             });
         }
         let to_endpoint = self.tables.answers(tuple.dst.ip());

@@ -152,7 +152,7 @@ impl Allocator {
             let candidates = self.ranges.node_ports(&format!("{service} {name}/{protocol}"));
             let given = self.node_ports.give(&key, candidates);
             let is_it = |port: &&mut ServicePort| {
-                port.name == *name && port.protocol.protocol() == Some(*protocol)
+                port.name == *name && port.protocol.protocol() == *protocol
             };
             match (spec.ports.iter_mut().find(is_it), given) {
                 (Some(port), Some(given)) => port.node_port = given,
@@ -170,7 +170,7 @@ impl Allocator {
         let addresses = families.map(|family| ((key.clone(), family), given(family))).collect();
         let any = has_node_ports(spec);
         let node_ports = spec.ports.iter().filter_map(|port| {
-            let key = (key.clone(), port.name.clone(), port.protocol.protocol()?);
+            let key = (key.clone(), port.name.clone(), port.protocol.protocol());
             let given = Some(port.node_port).filter(|number| *number != 0);
             (any || given.is_some()).then_some((key, given))
         });
