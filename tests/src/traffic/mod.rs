@@ -11,6 +11,7 @@ pub mod peer;
 pub mod ping;
 pub mod probe;
 pub mod report;
+pub mod sctp;
 pub mod server;
 pub mod udp;
 

@@ -26,6 +26,7 @@ mod ranges;
 mod reach;
 mod refusals;
 mod scenario;
+mod sctp;
 mod services;
 mod tuples;
 mod untouched;
@@ -52,6 +53,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     node_ports::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
+    sctp::SCENARIOS,
     odd::SCENARIOS,
     objects::SCENARIOS,
     external::SCENARIOS,
