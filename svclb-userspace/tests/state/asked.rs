@@ -42,7 +42,7 @@ fn destinations() -> impl Iterator<Item = (SocketAddr, Protocol)> {
         [IpAddr::from([10, 0, 0, last]), IpAddr::from(v6)]
     });
     ips.flat_map(|ip| [80, 81, 30_001, 30_002].map(|port| SocketAddr::new(ip, port)))
-        .flat_map(|at| [Protocol::Tcp, Protocol::Udp].map(|protocol| (at, protocol)))
+        .flat_map(|at| [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].map(|protocol| (at, protocol)))
 }
 
 /// Who answers clients outside there, and by which endpoints.

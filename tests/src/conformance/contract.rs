@@ -36,6 +36,7 @@ pub const SECTIONS: &[Section] = &[
     Section { number: 5, title: "Source addresses", rows: SOURCES },
     Section { number: 6, title: "NodePort", rows: NODE_PORT },
     Section { number: 7, title: "Session affinity", rows: AFFINITY },
+    Section { number: 9, title: "Errors, fragments, families", rows: ERRORS },
     Section { number: 11, title: "Getting started and going away", rows: LIFE },
 ];
 
@@ -341,6 +342,21 @@ const AFFINITY: &[Row] = &[
         &["affinity_ends_with_its_time_out", "affinity_has_a_time_out_only_where_it_is_asked_for"],
     ),
 ];
+
+const ERRORS: &[Row] = &[row(
+    "9.1",
+    "SCTP, its CRC32c right after each rewrite",
+    &[
+        "sctp_reaches_cluster_ip",
+        "sctp_reaches_node_port",
+        "sctp_is_refused_without_endpoint",
+        "sctp_without_a_flow_is_aborted",
+        "sctp_checksums_are_right_after_each_rewrite_at_any_length",
+        "an_sctp_checksum_of_zero_stays_zero",
+        "sctp_without_a_flow_is_answered_with_an_abort",
+        "an_init_after_the_end_of_an_association_is_balanced_anew",
+    ],
+)];
 
 const LIFE: &[Row] = &[
     row(
