@@ -121,6 +121,9 @@ pub mod backend_flags {
     pub const LOCAL: u8 = 0x02;
     /// The endpoint is in the local set alone: no flow of the cluster set goes here.
     pub const LOCAL_ONLY: u8 = 0x04;
+    /// The Service is there and lists no endpoint at this address any more: what is connected to it
+    /// talks to nobody.
+    pub const VANISHED: u8 = 0x08;
 }
 
 /// Addresses of clients, as many leading bits as the prefix says. Key of `sources4`/`sources6`,

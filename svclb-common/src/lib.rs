@@ -24,6 +24,7 @@ pub mod names;
 pub mod outcome;
 pub mod sctp;
 pub mod socket;
+pub mod sweep;
 pub mod tuple;
 
 /// Marks map types as plain data for aya's user-space maps, where the `user` feature is on.

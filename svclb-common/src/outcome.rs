@@ -107,7 +107,8 @@ outcomes! {
     Reused = "closed_flow_reused", Note;
     /// A flow without a reply made room for a new one.
     Evicted = "opening_flow_evicted", Note;
-    /// A flow was forgotten because its endpoint no longer serves: UDP, or TCP without an answer.
+    /// A flow was forgotten because its endpoint no longer serves or its frontend is gone:
+    /// UDP, or TCP without an answer.
     Forgotten = "flow_forgotten", Note;
     /// A direct connection was moved to another source port: a service's flow holds its tuple, or
     /// waits for the answers to it.
@@ -146,6 +147,10 @@ outcomes! {
     AnswerLimited = "answer_limited", Dropped;
     /// The kernel refused to make an answer of a packet.
     AnswerFailed = "answer_failed", Dropped;
+    /// A connection's endpoint has vanished: its sender is reset.
+    EndpointGone = "endpoint_gone", Refused;
+    /// A connection was severed, because its endpoint has vanished.
+    Severed = "flow_severed", Note;
     /// SCTP to a frontend that opens no association, without a flow.
     SctpNoFlow = "sctp_no_flow", Refused;
 }

@@ -41,6 +41,10 @@ static ECHO: Global<u8> = Global::new(echo::CLUSTER_IPS);
 #[unsafe(no_mangle)]
 static MASQUERADE_ALL: Global<u8> = Global::new(0);
 
+/// Whether connections whose endpoint has vanished are reset (1), or left to themselves (0).
+#[unsafe(no_mangle)]
+static RESET_VANISHED: Global<u8> = Global::new(1);
+
 /// How many flow records each family has.
 #[inline(always)]
 pub fn flow_slots() -> u32 {
@@ -87,4 +91,10 @@ pub fn echo() -> u8 {
 #[inline(always)]
 pub fn masquerade_all() -> bool {
     MASQUERADE_ALL.load() != 0
+}
+
+/// Whether connections whose endpoint has vanished are reset.
+#[inline(always)]
+pub fn reset_vanished() -> bool {
+    RESET_VANISHED.load() != 0
 }

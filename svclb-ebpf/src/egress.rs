@@ -37,7 +37,10 @@ impl Hook for Egress {
         match known.role {
             Role::RequestOut => send(skb, packet, &known),
             _ if known.is_elsewhere(skb) => Err(Stop::NotOurs),
-            _ => reply(skb, packet, &known),
+            _ => {
+                known.require_endpoint()?;
+                reply(skb, packet, &known)
+            }
         }
     }
 }
@@ -75,7 +78,8 @@ fn is_own(facts: &Facts) -> bool {
 #[inline(always)]
 fn send<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step<Outcome> {
     let (facts, now) = (&known.view.facts, raw::now_ns());
-    if facts.flags & flags::MASQUERADE == 0 {
+    // (The agent speaks in a severed flow's name, as the endpoint knows it.)
+    if facts.flags & flags::MASQUERADE == 0 || facts.is_severed() {
         return Err(Stop::NotOurs);
     }
     if is_own(facts) {

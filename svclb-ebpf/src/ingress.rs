@@ -63,7 +63,10 @@ fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
     if known.role == Role::Request && known.view.facts.flags & flags::OWN != 0 {
         return Err(Stop::NotOurs);
     }
-    let Some(why) = ending(&known, packet, now) else { return Ok(Some(known)) };
+    let Some(why) = ending(&known, packet, now) else {
+        known.require_endpoint()?;
+        return Ok(Some(known));
+    };
     flow::release(known.record, &packet.tuple)?;
     report::count(why);
     Ok(None)

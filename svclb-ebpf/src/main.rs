@@ -1,5 +1,5 @@
-//! svclb's kernel programs: two hooks on every device, those of sockets, and the sweep of expired
-//! flows.
+//! svclb's kernel programs: two hooks on every device, those of sockets, and the sweep of flows
+//! that are over.
 //!
 //! A packet meets the modules from top to bottom: `packet` (parse), `flow` (known?), `decide`
 //! (whose is it?), `flow::open` (remember), `packet::rewrite`. `hook`, `ingress` and `egress` read as
@@ -114,11 +114,11 @@ pub fn getpeername6(context: SockAddrContext) -> i32 {
     socket::ipv6::<PeerName>(&context)
 }
 
-/// Never attached: the agent runs it with `BPF_PROG_TEST_RUN` to free expired flows early. The
-/// packet's first four bytes are the number of the first record to look at, in host order.
+/// Never attached: the agent runs it with `BPF_PROG_TEST_RUN` to free expired flows early, and to
+/// end those whose endpoint or frontend is gone. The packet is as [`svclb_common::sweep`] says.
 #[classifier]
 pub fn sweep(context: TcContext) -> i32 {
-    flow::sweep::run(&Skb::new(&context, 0));
+    flow::sweep::run(Skb::new(&context, 0));
     TCX_NEXT
 }
 

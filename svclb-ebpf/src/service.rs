@@ -1,9 +1,9 @@
 //! From a frontend to an endpoint: what packets and sockets have in common.
 
 use svclb_common::{
-    flow,
+    flow::{self, Endpoint, Facts, Flow},
     frontend::{
-        AffinityKey, Frontend, FrontendKey, Service, Source, backend_flags, frontend_flags,
+        AffinityKey, Backend, Frontend, FrontendKey, Service, Source, backend_flags, frontend_flags,
     },
     hash,
     outcome::Outcome,
@@ -208,11 +208,35 @@ pub fn serves<A: Tables>(
     port: u16,
 ) -> bool {
     A::backend(backend_id).is_some_and(|backend| {
-        takes(backend.flags, set)
-            && backend.service == service_id
-            && backend.port == port
-            && backend.address == *address
+        takes(backend.flags, set) && is_meant(backend, service_id, address, port)
     })
+}
+
+/// What is left of a flow's endpoint. An id that means another one by now says nothing of it.
+#[inline(always)]
+pub fn endpoint<A: Tables>(flow: &Flow<A>) -> Endpoint {
+    let Facts { service, backend_id, flags, .. } = flow.facts;
+    let backend = A::backend(backend_id);
+    let meant = backend.filter(|known| is_meant(known, service, &flow.backend, flow.backend_port));
+    match meant.map(|known| known.flags) {
+        Some(known) if takes(known, Set::of_flow(flags)) => Endpoint::Serving,
+        Some(known) if known & backend_flags::VANISHED != 0 => Endpoint::Vanished,
+        _ => Endpoint::Leaving,
+    }
+}
+
+/// Whether what a flow's client asks is still its service's.
+#[inline(always)]
+pub fn has_frontend<A: Tables>(flow: &Flow<A>) -> bool {
+    let at_node = || A::has_node_ports(&flow.frontend);
+    let asked = frontend(&flow.frontend, flow.frontend_port, flow.facts.protocol, at_node);
+    asked.service == flow.facts.service
+}
+
+/// Whether a backend is this endpoint of this service.
+#[inline(always)]
+fn is_meant<A: Tables>(backend: &Backend<A>, service: u32, address: &A, port: u16) -> bool {
+    backend.service == service && backend.port == port && backend.address == *address
 }
 
 /// Whether a backend with these flags takes new flows of `set`.

@@ -14,7 +14,10 @@ use svclb_common::{
     flow::{Facts, Flow},
 };
 
-use crate::{pins::Pins, plan::LiveFlows};
+use crate::{
+    pins::Pins,
+    plan::{LiveFlows, operation::Family},
+};
 
 /// A flow, whatever its family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +89,18 @@ impl FlowTable {
         records("flows4", &self.v4).chain(records("flows6", &self.v6))
     }
 
+    /// The flow in the record with this number; `None` if the record is free.
+    ///
+    /// # Errors
+    ///
+    /// Fails, naming the map, if there is no such record.
+    pub fn get(&self, family: Family, number: u32) -> Result<Option<FlowRecord>> {
+        match family {
+            Family::V4 => record("flows4", &self.v4, number),
+            Family::V6 => record("flows6", &self.v6, number),
+        }
+    }
+
     /// What running flows refer to.
     ///
     /// # Errors
@@ -113,6 +128,18 @@ where
         Ok(flow) => FlowRecord::of(&flow).map(Ok),
         Err(error) => Some(Err(error).with_context(|| format!("map {name}"))),
     })
+}
+
+fn record<A: Address>(
+    name: &'static str,
+    map: &Array<MapData, Flow<A>>,
+    number: u32,
+) -> Result<Option<FlowRecord>>
+where
+    Flow<A>: Pod,
+{
+    let flow = map.get(&number, 0).with_context(|| format!("map {name}, record {number}"))?;
+    Ok(FlowRecord::of(&flow))
 }
 
 /// The clock of flow records and events: nanoseconds since the system started, without sleep.

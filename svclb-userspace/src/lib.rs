@@ -15,6 +15,7 @@ pub mod netns;
 pub mod pins;
 pub mod plan;
 pub mod problem;
+pub mod severed;
 pub mod snapshot;
 pub mod source;
 pub mod state;

@@ -31,7 +31,7 @@ pub mod program {
     pub const INGRESS_IP: &str = "ingress_ip";
     /// Egress of devices without a link-layer header.
     pub const EGRESS_IP: &str = "egress_ip";
-    /// Releases expired flows; run by the agent, never attached.
+    /// Releases flows that are over; run by the agent, never attached.
     pub const SWEEP: &str = "sweep";
     /// All that handle packets.
     pub const PACKETS: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
@@ -109,6 +109,8 @@ pub struct Options {
     pub echo: u8,
     /// Whether every client of a ClusterIP is masqueraded, not only those from outside.
     pub masquerade_all: bool,
+    /// Whether connections whose endpoint has vanished are reset.
+    pub reset_vanished: bool,
     /// Level of the kernel programs' own log: 0 is off, 1 error, ... 5 trace.
     pub log_level: u8,
 }
@@ -124,6 +126,7 @@ impl Default for Options {
             all_sockets: false,
             echo: svclb_common::echo::CLUSTER_IPS,
             masquerade_all: false,
+            reset_vanished: true,
             log_level: 0,
         }
     }
@@ -154,6 +157,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .context("there are more masquerade ports than a 16-bit number can count")?;
     let all_sockets = u8::from(options.all_sockets);
     let masquerade_all = u8::from(options.masquerade_all);
+    let reset_vanished = u8::from(options.reset_vanished);
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
@@ -166,6 +170,7 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         .override_global("ALL_SOCKETS", &all_sockets, true)
         .override_global("ECHO", &options.echo, true)
         .override_global("MASQUERADE_ALL", &masquerade_all, true)
+        .override_global("RESET_VANISHED", &reset_vanished, true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true);
     for name in layout::map::ALL {
         loader.map_pin_path(name, pins.map_path(name));

@@ -1,19 +1,29 @@
-//! Frees expired flows now and then. The kernel programs are safe without it; it makes room before
-//! a new flow has to look for it, and writes `occupancy`.
+//! Passes over the flow table: frees expired flows before a new one has to look for room, ends those
+//! whose endpoint or frontend is gone, and writes `occupancy`.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use aya::{TestRun, TestRunOptions, programs::SchedClassifier};
-use svclb_common::layout::size;
+use svclb_common::{layout::size, sweep};
 
 use crate::{
     loader::{Loaded, program},
     pins::Pins,
+    plan::operation::Family,
 };
 
 /// How often all flow records are looked at.
 pub const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a sweep has found.
+#[derive(Debug)]
+pub struct Swept {
+    /// How long it took.
+    pub took: Duration,
+    /// The numbers of the records of severed flows that have an end which has yet to be told.
+    pub untold: Vec<(Family, u32)>,
+}
 
 /// Runs the program `sweep`.
 #[derive(Debug)]
@@ -33,36 +43,28 @@ impl Sweeper {
         Ok(Self { program: loaded.program(program::SWEEP)?, slots: layout.max_entries })
     }
 
-    /// Looks at every record once, and returns how long that took. Blocks, a few milliseconds for
-    /// a hundred thousand records.
+    /// Looks at every record once. Blocks, a few milliseconds for a hundred thousand records.
     ///
     /// # Errors
     ///
     /// Fails if the kernel does not run the program.
-    pub fn run(&self) -> Result<Duration> {
+    pub fn run(&self) -> Result<Swept> {
         let started = Instant::now();
+        let mut untold = Vec::new();
         for first in (0..self.slots).step_by(size::SWEEP_STRIDE as usize) {
-            let packet = request(first);
-            let options = TestRunOptions { data_in: Some(&packet), ..TestRunOptions::new() };
+            let (request, mut answer) = (sweep::request(first), [0; sweep::LEN]);
+            let options = TestRunOptions {
+                data_in: Some(&request),
+                data_out: Some(&mut answer),
+                ..TestRunOptions::new()
+            };
             self.program.test_run(options).context("run the program sweep")?;
+            let records = sweep::set(&answer).map(|(family, index)| match family {
+                0 => (Family::V4, first + index),
+                _ => (Family::V6, first + index),
+            });
+            untold.extend(records);
         }
-        Ok(started.elapsed())
-    }
-}
-
-/// The packet that tells the program at which record to begin: its first four bytes.
-fn request(first: u32) -> [u8; 64] {
-    let mut packet = [0; 64];
-    packet[..4].copy_from_slice(&first.to_ne_bytes());
-    packet
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_begins_with_the_first_record() {
-        assert_eq!(request(8192)[..5], [8192_u32.to_ne_bytes().as_slice(), &[0]].concat());
+        Ok(Swept { took: started.elapsed(), untold })
     }
 }

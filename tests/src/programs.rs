@@ -27,8 +27,10 @@ use svclb_common::{
     frontend::{
         Device, Frontend, Service, Slot, Source, backend_flags, frontend_flags, node_flags,
     },
+    layout::size::SWEEP_STRIDE,
     limit::Limit,
     outcome::Outcome,
+    sweep,
 };
 
 pub use policies::Sets;
@@ -216,7 +218,16 @@ impl Programs {
 
     /// Says that an endpoint no longer takes new flows.
     pub fn stop_serving(&mut self, placed: &Placed, endpoint: usize) {
-        let entry = entry(placed.id, placed.protocol, placed.endpoints[endpoint], false);
+        self.set_backend(placed, endpoint, 0);
+    }
+
+    /// Says that an endpoint is not listed any more.
+    pub fn vanish(&mut self, placed: &Placed, endpoint: usize) {
+        self.set_backend(placed, endpoint, backend_flags::VANISHED);
+    }
+
+    fn set_backend(&mut self, placed: &Placed, endpoint: usize, flags: u8) {
+        let entry = entry(placed.id, placed.protocol, placed.endpoints[endpoint], flags);
         self.apply(Operation::SetBackend(placed.backends[endpoint], entry));
     }
 
@@ -249,7 +260,10 @@ impl Programs {
             let backend = self.next_backend;
             self.next_backend += 1;
             self.apply(Operation::Watch(endpoint.0.ip(), Interest::Backend));
-            self.apply(Operation::SetBackend(backend, entry(id, protocol, *endpoint, true)));
+            self.apply(Operation::SetBackend(
+                backend,
+                entry(id, protocol, *endpoint, backend_flags::SERVING),
+            ));
             backends.push(backend);
         }
         let slots = backends.iter().map(|b| Slot { backend: *b, service: id }).collect();
@@ -321,14 +335,20 @@ impl Programs {
         self.run_on(hook, 1, frame)
     }
 
-    /// Runs one sweep over all records.
-    pub fn sweep(&self) {
-        let mut frame = [0_u8; 64];
-        for first in (0..Self::options().sizes.flows).step_by(8192) {
-            frame[..4].copy_from_slice(&first.to_ne_bytes());
-            let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+    /// Runs one sweep over all records; how many severed flows have an end that has yet to be told.
+    pub fn sweep(&self) -> usize {
+        let mut untold = 0;
+        for first in (0..Self::options().sizes.flows).step_by(SWEEP_STRIDE as usize) {
+            let (request, mut answer) = (sweep::request(first), [0; sweep::LEN]);
+            let options = TestRunOptions {
+                data_in: Some(&request),
+                data_out: Some(&mut answer),
+                ..TestRunOptions::new()
+            };
             self.program(program::SWEEP).test_run(options).expect("the sweep runs");
+            untold += sweep::set(&answer).count();
         }
+        untold
     }
 
     fn program(&self, name: &str) -> &SchedClassifier {
@@ -363,9 +383,8 @@ fn entry(
     service: u32,
     protocol: Protocol,
     (address, local): (SocketAddr, bool),
-    serving: bool,
+    flags: u8,
 ) -> BackendEntry {
-    let serving = if serving { backend_flags::SERVING } else { 0 };
     let local = if local { backend_flags::LOCAL } else { 0 };
-    BackendEntry { address, protocol, service, flags: serving | local, weight: 1 }
+    BackendEntry { address, protocol, service, flags: flags | local, weight: 1 }
 }

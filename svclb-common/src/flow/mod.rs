@@ -14,11 +14,13 @@
 //! The record is the truth; `tuples4`/`tuples6` only point at it. Each packet checks the tuple it
 //! carries against the record ([`Flow::role`]), so a stale pointer is a miss, never a wrong packet.
 
+mod fate;
 mod timeouts;
 
 #[cfg(test)]
 mod tests;
 
+pub use fate::{Endpoint, Fate};
 pub use timeouts::Timeouts;
 
 use crate::{
@@ -59,6 +61,9 @@ pub mod flags {
     pub const OWN: u8 = 0x10;
     /// The endpoint was chosen from the local set.
     pub const LOCAL_SET: u8 = 0x20;
+    /// The endpoint has vanished: whoever sends on the connection is reset. Once an end has been
+    /// told, the other's TCP flags have a RST, as if that had sent it.
+    pub const SEVERED: u8 = 0x80;
 }
 
 /// What a flow record knows besides its addresses. The same for both families.
@@ -161,7 +166,8 @@ pub enum State {
     Established,
     /// One side of a TCP connection or an SCTP association has finished.
     Closing,
-    /// Both sides have finished, or one has reset: its tuples may be taken at once.
+    /// Both sides have finished, or one has reset, or the endpoint has vanished: its tuples may be
+    /// taken at once.
     Closed,
 }
 
@@ -310,7 +316,8 @@ impl Facts {
     #[inline(always)]
     pub fn state(&self) -> State {
         if self.protocol != UDP {
-            if (self.from_client | self.from_backend) & tcp::RST != 0
+            if self.is_severed()
+                || (self.from_client | self.from_backend) & tcp::RST != 0
                 || self.from_client & self.from_backend & tcp::FIN != 0
             {
                 return State::Closed;

@@ -66,6 +66,17 @@ impl<A: Tables> Known<A> {
         let facts = &self.view.facts;
         facts.flags & flags::DIRECT != 0 && facts.ifindex != skb.ifindex()
     }
+
+    /// Refuses the packet if its flow is severed: its sender is told by that.
+    #[inline(always)]
+    pub fn require_endpoint(&self) -> Result<(), Outcome> {
+        let facts = &self.view.facts;
+        if !facts.is_severed() {
+            return Ok(());
+        }
+        self.record.tell(facts, self.role);
+        Err(Outcome::EndpointGone)
+    }
 }
 
 /// What a look-up found, as one number: the role above, the record's number below. A pointer would

@@ -1,45 +1,48 @@
-//! Freeing expired flows before anybody needs their records. An optimisation: without it, a record
-//! is freed when the claim's hand comes by.
+//! A pass over the flow records: frees those that have expired before anybody needs them, and ends
+//! the flows whose endpoint or frontend is gone.
 
 use svclb_common::{
     address::{V4, V6},
     counters::Occupancy,
-    flow::State,
+    flow::{Endpoint, Fate, Flow, State},
     layout::size::SWEEP_STRIDE,
     outcome::Outcome,
+    sweep,
 };
 
 use super::clear_with;
 use crate::{
     config,
     maps::{self, Tables},
-    raw::{self, Record, Skb},
-    report,
+    raw::{self, Locked, Record, Skb},
+    report, service,
 };
 
 struct Sweep {
+    skb: Skb,
     first: u32,
     now_ns: u64,
 }
 
-/// Looks at [`SWEEP_STRIDE`] records of each family, from the number in the packet's first bytes on.
+/// Looks at [`SWEEP_STRIDE`] records of each family, as the packet says, and leaves in it which
+/// severed flows have an end that has yet to be told.
 #[inline(always)]
-pub fn run(skb: &Skb) {
+pub fn run(skb: Skb) {
     let Some(first) = skb.copy::<u32>(0) else { return };
-    family::<V4>(first);
-    family::<V6>(first);
+    let mut sweep = Sweep { skb, first, now_ns: raw::now_ns() };
+    family::<V4>(&mut sweep);
+    family::<V6>(&mut sweep);
 }
 
 #[inline(always)]
-fn family<A: Tables>(first: u32) {
-    let mut sweep = Sweep { first, now_ns: raw::now_ns() };
+fn family<A: Tables>(sweep: &mut Sweep) {
     note::<A>(|occupancy| {
-        if first == 0 {
+        if sweep.first == 0 {
             *occupancy = Occupancy::default();
         }
         occupancy.at_ns = sweep.now_ns;
     });
-    raw::repeat(SWEEP_STRIDE, &mut sweep, look::<A>);
+    raw::repeat(SWEEP_STRIDE, sweep, look::<A>);
 }
 
 extern "C" fn look<A: Tables>(index: u32, sweep: *mut Sweep) -> i64 {
@@ -49,42 +52,76 @@ extern "C" fn look<A: Tables>(index: u32, sweep: *mut Sweep) -> i64 {
     if number >= config::flow_slots() {
         return 1;
     }
-    if let Some(record) = A::record(number) {
-        judge(record, sweep.now_ns);
+    let Some(record) = A::record(number) else { return 0 };
+    let fate = judge(record, sweep.now_ns);
+    if matches!(fate, Fate::Sever | Fate::Tell) {
+        mark::<A>(&mut sweep.skb, index);
     }
     0
 }
 
+/// Carries out what is to become of the record's flow, and counts it.
 #[inline(always)]
-fn judge<A: Tables>(record: Record<A>, now_ns: u64) {
-    let Some(facts) = record.glance() else { return };
-    if facts.protocol == 0 {
-        return;
+fn judge<A: Tables>(record: Record<A>, now_ns: u64) -> Fate {
+    let Some(flow) = record.glance_all() else { return Fate::Keep };
+    let mut fate = fate(flow, now_ns);
+    if matches!(fate, Fate::Expire | Fate::Forget | Fate::Sever) {
+        fate = settle(record, now_ns);
     }
-    if facts.expired(now_ns, config::timeouts()) && expire(record, now_ns) {
-        note::<A>(|occupancy| occupancy.expired += 1);
-        return;
-    }
-    note::<A>(|occupancy| {
-        occupancy.flows += 1;
-        occupancy.opening += u64::from(facts.state() == State::Opening);
+    let opening = flow.facts.state() == State::Opening;
+    note::<A>(|occupancy| match fate {
+        Fate::Free => {}
+        Fate::Expire | Fate::Forget => occupancy.expired += 1,
+        Fate::Keep | Fate::Sever | Fate::Tell => {
+            occupancy.flows += 1;
+            occupancy.opening += u64::from(opening);
+        }
     });
+    fate
 }
 
-/// Frees a record that is still expired now that nobody else can change it.
 #[inline(always)]
-fn expire<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
-    let Some(mut locked) = record.try_lock() else { return false };
-    let facts = &locked.flow().facts;
-    let expired = facts.protocol != 0 && facts.expired(now_ns, config::timeouts());
-    if expired {
-        report::count(Outcome::Expired);
-        // A place of its own on the stack: see there.
-        let mut key = locked.flow().received();
-        clear_with(&mut locked, &mut key);
+fn fate<A: Tables>(flow: &Flow<A>, now_ns: u64) -> Fate {
+    let endpoint = || match service::endpoint(flow) {
+        Endpoint::Vanished if !config::reset_vanished() => Endpoint::Leaving,
+        endpoint => endpoint,
+    };
+    flow.facts.fate(endpoint, || service::has_frontend(flow), config::timeouts(), now_ns)
+}
+
+/// Does it if it is still to be done now that nobody else can change the record; returns what was.
+#[inline(always)]
+fn settle<A: Tables>(record: Record<A>, now_ns: u64) -> Fate {
+    let Some(mut locked) = record.try_lock() else { return Fate::Keep };
+    let fate = fate(locked.flow(), now_ns);
+    match fate {
+        Fate::Expire => release(&mut locked, Outcome::Expired),
+        Fate::Forget => release(&mut locked, Outcome::Forgotten),
+        Fate::Sever => {
+            report::count(Outcome::Severed);
+            locked.flow().facts.sever(now_ns);
+        }
+        Fate::Free | Fate::Keep | Fate::Tell => {}
     }
     locked.unlock();
-    expired
+    fate
+}
+
+#[inline(always)]
+fn release<A: Tables>(locked: &mut Locked<A>, why: Outcome) {
+    report::count(why);
+    // A place of its own on the stack: see there.
+    let mut key = locked.flow().received();
+    clear_with(locked, &mut key);
+}
+
+/// Sets the record's bit in the packet.
+#[inline(always)]
+fn mark<A: Tables>(skb: &mut Skb, index: u32) {
+    let (byte, bit) = sweep::place(A::INDEX, index);
+    let Some(others) = skb.copy::<u8>(byte) else { return };
+    // A bit that is lost is set by the next pass.
+    let _ = skb.store(byte, &(others | bit), 0);
 }
 
 /// Notes something in the family's occupancy.

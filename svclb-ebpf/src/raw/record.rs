@@ -6,7 +6,7 @@ use super::kernel::repeat;
 
 use svclb_common::{
     address::Address,
-    flow::{self, Facts, Flow, Role},
+    flow::{self, Facts, Flow, Role, tcp},
     outcome::Outcome,
 };
 
@@ -80,9 +80,15 @@ impl<A: Address> Record<A> {
     /// under the lock.
     #[inline(always)]
     pub fn glance(self) -> Option<&'static Facts> {
+        Some(&self.glance_all()?.facts)
+    }
+
+    /// The same with the addresses.
+    #[inline(always)]
+    pub fn glance_all(self) -> Option<&'static Flow<A>> {
         // SAFETY: as above.
-        let facts = unsafe { &self.flow.as_ref().facts };
-        (self.generation() & 1 == 0).then_some(facts)
+        let flow = unsafe { self.flow.as_ref() };
+        (self.generation() & 1 == 0).then_some(flow)
     }
 
     /// Takes the record, if no other CPU has it.
@@ -118,6 +124,20 @@ impl<A: Address> Record<A> {
             }
             if role == Role::Request && seen.ifindex != ifindex {
                 (&raw mut (*facts).ifindex).write_volatile(ifindex);
+            }
+        }
+    }
+
+    /// Notes that the sender of a packet of a severed flow is told so: the other end has reset it.
+    #[inline(always)]
+    pub fn tell(self, seen: &Facts, sender: Role) {
+        // SAFETY: as for `advance`.
+        unsafe {
+            let facts = &raw mut (*self.flow.as_ptr()).facts;
+            if sender.from_client() {
+                (&raw mut (*facts).from_backend).write_volatile(seen.from_backend | tcp::RST);
+            } else {
+                (&raw mut (*facts).from_client).write_volatile(seen.from_client | tcp::RST);
             }
         }
     }

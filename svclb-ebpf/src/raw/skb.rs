@@ -31,6 +31,8 @@ unsafe impl Header for headers::Extension {}
 unsafe impl Header for headers::Icmp {}
 // SAFETY: as above.
 unsafe impl Header for u32 {}
+// SAFETY: as above.
+unsafe impl Header for u8 {}
 
 /// The hook in a note of [`Skb::note_rewritten`]: numbers that nobody else writes by chance.
 #[repr(u32)]

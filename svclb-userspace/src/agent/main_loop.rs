@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinHandle, spawn_blocking},
-    time::{Interval, MissedTickBehavior, interval, sleep_until},
+    time::sleep_until,
 };
 use tracing::warn;
 
 use super::{
-    housekeeper::{Housekeeper, Scan},
+    housekeeper::{Found, Housekeeper},
+    passes::Passes,
     programmer::Programmer,
     ready::Ready,
 };
@@ -20,7 +21,6 @@ use crate::{
     health::Health,
     metrics::{Inventory, Request},
     source::{Noticed, Source},
-    sweep,
 };
 
 /// The loop on the calling thread.
@@ -33,8 +33,8 @@ pub(super) struct MainLoop {
     addresses: watch::Receiver<BTreeSet<IpAddr>>,
     attached: Option<oneshot::Receiver<()>>,
     housekeeper: Arc<Housekeeper>,
-    tick: Interval,
-    job: Option<JoinHandle<Result<Option<Scan>>>>,
+    passes: Passes,
+    job: Option<JoinHandle<Result<Found>>>,
 }
 
 /// What has happened.
@@ -43,8 +43,8 @@ enum Event {
     Addresses,
     Attached,
     Retry,
-    Tick,
-    Job(Result<Option<Scan>>),
+    Pass,
+    Job(Result<Found>),
     Scrape(Request),
 }
 
@@ -58,8 +58,6 @@ impl MainLoop {
         source: Source,
         monitor: &Monitor,
     ) -> Self {
-        let mut tick = interval(sweep::INTERVAL);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             programmer,
             ready,
@@ -69,7 +67,7 @@ impl MainLoop {
             addresses: monitor.addresses(),
             attached: Some(monitor.settled()),
             housekeeper,
-            tick,
+            passes: Passes::new(Instant::now()),
             job: None,
         }
     }
@@ -100,7 +98,7 @@ impl MainLoop {
                 Event::Attached
             }
             () = at(retry) => Event::Retry,
-            _ = self.tick.tick(), if self.job.is_none() => Event::Tick,
+            () = at(Some(self.passes.at())), if self.job.is_none() => Event::Pass,
             // Without metrics, nobody asks.
             Some(request) = self.scrapes.recv() => Event::Scrape(request),
             done = when(&mut self.job) => Event::Job(done.context("the housekeeping task")?),
@@ -117,16 +115,27 @@ impl MainLoop {
             Event::Addresses => self.follow_addresses(),
             Event::Attached => self.ready.attached()?,
             Event::Retry => self.programmer.retry(),
-            Event::Tick => self.keep_house(),
+            Event::Pass => self.keep_house(),
             Event::Scrape(request) => {
                 let inventory = Inventory::of(self.programmer.kernel(), request.detail);
                 request.answer(inventory);
             }
-            Event::Job(Ok(Some(scan))) => self.programmer.release(scan),
-            Event::Job(Ok(None)) => {}
+            Event::Job(Ok(found)) => self.take_found(found),
             Event::Job(Err(error)) => warn!(error = format!("{error:#}"), "flow table not swept"),
         }
+        if self.programmer.take_written() {
+            self.passes.changed(Instant::now());
+        }
         Ok(())
+    }
+
+    fn take_found(&mut self, found: Found) {
+        if found.untold {
+            self.passes.untold(Instant::now());
+        }
+        if let Some(scan) = found.scan {
+            self.programmer.release(scan);
+        }
     }
 
     fn follow_addresses(&mut self) {
@@ -135,7 +144,10 @@ impl MainLoop {
     }
 
     fn keep_house(&mut self) {
-        let (housekeeper, scan) = (Arc::clone(&self.housekeeper), self.programmer.wants_scan());
+        let is_round = self.passes.begin(Instant::now());
+        // Between rounds, there is no time for reading every record.
+        let scan = is_round && self.programmer.wants_scan();
+        let housekeeper = Arc::clone(&self.housekeeper);
         self.job = Some(spawn_blocking(move || housekeeper.run(scan)));
     }
 }

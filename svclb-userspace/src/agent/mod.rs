@@ -4,13 +4,14 @@
 //! source ----------> Programmer: engine -> pinned maps      (the calling thread)
 //! netlink: Monitor --^  addresses of the node
 //!             `-------> Worker: hooks, `devices`            (a thread of its own)
-//! every few seconds: Housekeeper: sweep, scan of the flows  (a blocking task)
+//! every few seconds, and after changes: Housekeeper: sweep, scan of the flows  (a blocking task)
 //! ```
 
 mod backoff;
 mod housekeeper;
 mod main_loop;
 mod observe;
+mod passes;
 mod programmer;
 mod ready;
 mod stop;

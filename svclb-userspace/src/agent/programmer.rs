@@ -44,6 +44,7 @@ pub(super) struct Programmer {
     addresses_written: bool,
     listed: bool,
     unwatched_forgotten: bool,
+    written: bool,
     retry: Backoff,
     scan: Backoff,
 }
@@ -77,6 +78,7 @@ impl Programmer {
             addresses_written: false,
             listed: false,
             unwatched_forgotten: false,
+            written: false,
             retry: Backoff::new(RETRY.0, RETRY.1),
             scan: Backoff::new(SCAN.0, SCAN.1),
         })
@@ -130,6 +132,11 @@ impl Programmer {
         let outcome = self.engine.apply([], now);
         self.progress.written(now.elapsed(), self.is_settled());
         self.conclude(&outcome, "written again", now);
+    }
+
+    /// Whether anything was written since the last time that this was asked.
+    pub(super) fn take_written(&mut self) -> bool {
+        std::mem::take(&mut self.written)
     }
 
     /// Whether something waits for its last flow to end.
@@ -206,6 +213,7 @@ impl Programmer {
         self.report(&outcome.problems);
         let Outcome { services, operations, .. } = outcome;
         let micros = noticed.elapsed().as_micros();
+        self.written |= *operations > 0;
         if *operations > 0 || what == "adopted" {
             info!(services, operations, micros, "{what}");
             // What was replaced or freed has left something to free, or may let more go.

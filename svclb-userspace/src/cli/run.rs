@@ -68,6 +68,7 @@ impl Run {
                 hash_seed: random(),
                 node_netns: netns::cookie()?,
                 masquerade_all: traffic.masquerade_all,
+                reset_vanished: flows.reset_vanished,
                 all_sockets: agent.socket_hooks == SocketHooks::All,
                 echo: agent.echo.number(),
                 log_level: logs.bpf_log.number(),

@@ -106,6 +106,10 @@ section! {
     Flows, FlowsLayer, "Flows" {
         /// Ports that stand for clients' own when their packets are masqueraded.
         [value_name = "FIRST-LAST"] masquerade_ports: PortRange = PortRange(10_240..=29_999);
+        /// Reset TCP connections whose endpoint has vanished from its Service's EndpointSlices, both
+        /// ends at once; otherwise their clients wait for answers until they give up.
+        [num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL"]
+        reset_vanished: bool = true;
         /// Seconds of silence after which a TCP flow without a reply is forgotten.
         [value_name = "SECONDS"] tcp_opening_timeout: u32 = Timeouts::DEFAULT.tcp_opening;
         /// The same with packets in both directions.

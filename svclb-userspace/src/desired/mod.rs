@@ -121,6 +121,12 @@ impl DesiredPort {
         })
     }
 
+    /// The addresses of all endpoints, whether they serve or not: there is something at them, at
+    /// whatever port.
+    pub fn listed(&self) -> impl Iterator<Item = IpAddr> {
+        self.choice.endpoints.iter().map(|judged| judged.address.ip())
+    }
+
     /// The value of `services` for how long clients stay, in seconds; 0 if they do not.
     pub fn affinity_seconds(&self) -> u32 {
         let seconds = self.affinity.map_or(0, |affinity| affinity.as_secs());

@@ -89,6 +89,8 @@ impl Ledger {
         }
     }
 
+    /// Retires the backends that no longer serve, and says which of them are not even listed any
+    /// more. The end of a Service says nothing of its pods.
     fn trim_backends(
         &mut self,
         owner: &ServicePort,
@@ -99,11 +101,17 @@ impl Ledger {
         let wanted: HashSet<SocketAddr> = desired
             .map(|desired| desired.backends().map(|backend| backend.address).collect())
             .unwrap_or_default();
+        let listed = desired.map(|desired| desired.listed().collect::<HashSet<_>>());
         for (address, held) in &mut entry.backends {
             if held.retired.is_none() && !wanted.contains(address) {
                 held.retired = Some(now);
                 held.flags &= !backend_flags::SERVING;
                 self.retire(Some(owner), Item::Backend(*address), now);
+            }
+            if let (Some(_), Some(listed)) = (held.retired, &listed) {
+                let there = listed.contains(&address.ip());
+                held.flags &= !backend_flags::VANISHED;
+                held.flags |= if there { 0 } else { backend_flags::VANISHED };
             }
         }
     }

@@ -40,7 +40,12 @@ impl Programs {
     pub fn set(&mut self, placed: &Placed, sets: Sets<'_>) {
         let Sets { cluster, local, affinity } = sets;
         for endpoint in local.iter().filter(|endpoint| !cluster.contains(endpoint)) {
-            let mut alone = entry(placed.id, placed.protocol, placed.endpoints[*endpoint], true);
+            let mut alone = entry(
+                placed.id,
+                placed.protocol,
+                placed.endpoints[*endpoint],
+                backend_flags::SERVING,
+            );
             alone.flags |= backend_flags::LOCAL_ONLY;
             self.apply(Operation::SetBackend(placed.backends[*endpoint], alone));
         }

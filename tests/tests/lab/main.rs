@@ -28,8 +28,10 @@ mod refusals;
 mod scenario;
 mod sctp;
 mod services;
+mod talk;
 mod tuples;
 mod untouched;
+mod vanish;
 mod world;
 
 use std::process::ExitCode;
@@ -62,6 +64,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     affinity::SCENARIOS,
     families::SCENARIOS,
     load::SCENARIOS,
+    vanish::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,
 ];

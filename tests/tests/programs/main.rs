@@ -13,6 +13,7 @@ mod nat;
 mod objects;
 mod policies;
 mod sctp;
+mod vanish;
 
 use std::net::SocketAddr;
 

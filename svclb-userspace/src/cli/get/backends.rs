@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use anyhow::Result;
 use serde::Serialize;
 use svclb::{metrics::Counters, pins::Pins};
-use svclb_common::frontend::backend_flags::{LOCAL, SERVING};
+use svclb_common::frontend::backend_flags::{LOCAL, SERVING, VANISHED};
 
 use super::{Counts, Get, Owner, state};
 use crate::cli::output::Row;
@@ -18,6 +18,8 @@ pub(super) struct BackendRow {
     address: SocketAddr,
     /// New flows may go there; if not, it waits for its last flows.
     serving: bool,
+    /// Its Service lists it no more.
+    vanished: bool,
     /// It is on this node.
     local: bool,
     weight: u16,
@@ -48,7 +50,12 @@ impl Row for BackendRow {
             self.owner.label(),
             self.owner.protocol.to_string(),
             self.address.to_string(),
-            if self.serving { "serving" } else { "leaving" }.to_owned(),
+            match (self.serving, self.vanished) {
+                (true, _) => "serving",
+                (false, false) => "leaving",
+                (false, true) => "vanished",
+            }
+            .to_owned(),
             if self.local { "local" } else { "remote" }.to_owned(),
             self.weight.to_string(),
             self.counts.flows.to_string(),
@@ -73,6 +80,7 @@ pub(super) fn list(pins: &Pins, get: &Get) -> Result<Vec<BackendRow>> {
             owner: Owner::new(owner, *port),
             address: backend.address,
             serving: backend.flags & SERVING != 0,
+            vanished: backend.flags & VANISHED != 0,
             local: backend.flags & LOCAL != 0,
             weight: backend.weight,
             share: 0.0,
@@ -118,6 +126,7 @@ mod tests {
             },
             address: "10.0.0.1:80".parse().expect("address"),
             serving: true,
+            vanished: false,
             local: false,
             weight: 1,
             share: 0.0,

@@ -60,7 +60,7 @@ impl FlowRow {
             backend: flow.backend,
             masquerade: flow.masquerade,
             service: owner.map(|(owner, port)| Owner::new(owner, *port)),
-            state: flow.facts.state().name(),
+            state: if flow.facts.is_severed() { "severed" } else { flow.facts.state().name() },
             age: flow.facts.age_ns(now_ns) as f64 / 1e9,
         }
     }
