@@ -11,6 +11,7 @@
 pub mod address;
 pub mod checksum;
 pub mod counters;
+pub mod crc32c;
 pub mod echo;
 pub mod event;
 pub mod filter;
@@ -21,6 +22,7 @@ pub mod layout;
 pub mod limit;
 pub mod names;
 pub mod outcome;
+pub mod sctp;
 pub mod socket;
 pub mod sweep;
 pub mod tuple;

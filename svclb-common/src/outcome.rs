@@ -150,9 +150,9 @@ outcomes! {
     /// A flow whose client had not gone on after the answer made room for a new one: TCP half open,
     /// or UDP's single question.
     AnsweredEvicted = "answered_flow_evicted", Note;
-    /// TCP in mid-stream to a frontend, without a flow, while taking over from another service
-    /// proxy: it may have the connection.
-    LeftToKernel = "tcp_left_to_kernel", Passed;
+    /// TCP or SCTP in mid-stream to a frontend, without a flow, while taking over from another
+    /// service proxy: it may have the connection.
+    LeftToKernel = "left_to_kernel", Passed;
     /// A connection's endpoint has vanished: its sender is reset.
     EndpointGone = "endpoint_gone", Refused;
     /// A connection was severed, because its endpoint has vanished.
@@ -168,6 +168,8 @@ outcomes! {
     /// An ICMP error about a packet with more IPv6 extension headers than svclb walks, or one that
     /// it must not pass.
     QuoteExtensions = "quote_extensions", Passed;
+    /// SCTP to a frontend that opens no association, without a flow.
+    SctpNoFlow = "sctp_no_flow", Refused;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

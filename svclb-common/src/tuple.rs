@@ -9,6 +9,8 @@ use crate::{
 pub const TCP: u8 = 6;
 /// IANA protocol number of UDP.
 pub const UDP: u8 = 17;
+/// IANA protocol number of SCTP.
+pub const SCTP: u8 = 132;
 
 /// Where a tuple is seen: a tuple means different things before and after the ingress hook.
 pub mod side {

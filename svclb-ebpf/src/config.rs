@@ -3,6 +3,8 @@
 use aya_ebpf::Global;
 use svclb_common::{echo, flow::Timeouts};
 
+use crate::raw;
+
 /// How many flow records each family has: a power of two, the size of `flows4` and `flows6`.
 #[unsafe(no_mangle)]
 static FLOW_SLOTS: Global<u32> = Global::new(svclb_common::layout::size::FLOWS);
@@ -67,8 +69,8 @@ pub fn hash_seed() -> u64 {
 
 /// Time-outs of flows.
 #[inline(always)]
-pub fn timeouts() -> Timeouts {
-    TIMEOUTS.load()
+pub fn timeouts() -> &'static Timeouts {
+    raw::in_place(&TIMEOUTS)
 }
 
 /// The kernel's cookie of the node's network namespace.

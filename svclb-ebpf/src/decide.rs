@@ -5,7 +5,7 @@ use svclb_common::{
     frontend::{Frontend, backend_flags, frontend_flags},
     hash,
     outcome::Outcome,
-    tuple::{TCP, Tuple},
+    tuple::{SCTP, TCP, Tuple, UDP},
 };
 
 use crate::{
@@ -78,18 +78,23 @@ fn find<A: Tables>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
     Err(Stop::NotOurs)
 }
 
-/// What becomes of TCP in mid-stream that asks a frontend and has no flow: refused, so that the
+/// What becomes of TCP or SCTP in mid-stream that asks a frontend and has no flow: refused, so that the
 /// client connects anew, unless it belongs to the node itself. (A process may have a NodePort's
 /// number as its own port, and ask anybody from there.)
 #[inline(always)]
 fn midstream<A: Tables>(skb: &Skb, tuple: &Tuple<A>, frontend: Frontend) -> Stop {
-    if raw::has_connection(skb.as_ptr(), tuple) {
+    if tuple.protocol == TCP && raw::has_connection(skb.as_ptr(), tuple) {
         return Stop::NotOurs;
     }
     if !service::admits(frontend, &tuple.src) {
         return Outcome::SourceRange.into();
     }
-    if config::takeover() { Outcome::LeftToKernel } else { Outcome::NoFlow }.into()
+    let outcome = match tuple.protocol {
+        _ if config::takeover() => Outcome::LeftToKernel,
+        SCTP => Outcome::SctpNoFlow,
+        _ => Outcome::NoFlow,
+    };
+    outcome.into()
 }
 
 /// Whether the endpoint of a client's packet (whose destination is `to`) still takes new flows.
@@ -183,7 +188,7 @@ fn allocated<A: Tables>(address: &A) -> Step<()> {
 /// Whether a packet may be the first of its connection.
 #[inline(always)]
 pub fn opens<A: Tables>(packet: &Packet<A>) -> bool {
-    packet.tuple.protocol != TCP || is_opening_segment(packet.tcp_flags)
+    packet.tuple.protocol == UDP || is_opening_segment(packet.tcp_flags)
 }
 
 #[inline(always)]

@@ -99,7 +99,7 @@ fn ending<A: Network>(known: &Known<A>, packet: &Packet<A>, now: u64) -> Option<
         return None;
     }
     let state = known.view.facts.state();
-    if known.view.facts.expired(now, &config::timeouts()) {
+    if known.view.facts.expired(now, config::timeouts()) {
         return Some(Outcome::Expired);
     }
     if state == State::Closed && rules::is_opening_segment(packet.tcp_flags) {

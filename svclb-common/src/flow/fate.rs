@@ -1,7 +1,7 @@
 //! What becomes of a flow whose endpoint or frontend goes away.
 
 use super::{Facts, State, Timeouts, flags, tcp};
-use crate::tuple::{TCP, UDP};
+use crate::tuple::{SCTP, TCP, UDP};
 
 /// What is left of the endpoint that a flow was opened to.
 #[repr(u32)]
@@ -59,7 +59,7 @@ impl Facts {
             0 => Fate::Free,
             _ if self.expired(now_ns, timeouts) => Fate::Expire,
             _ if self.service == 0 => Fate::Keep,
-            TCP => self.connection_fate(endpoint, now_ns),
+            TCP | SCTP => self.connection_fate(endpoint, now_ns),
             UDP => {
                 let idle = self.age_ns(now_ns) > IN_FLIGHT_NS;
                 let over = !has_frontend() || idle && endpoint() != Endpoint::Serving;
@@ -72,8 +72,13 @@ impl Facts {
     #[inline(always)]
     fn connection_fate(&self, endpoint: impl FnOnce() -> Endpoint, now_ns: u64) -> Fate {
         if self.is_severed() {
+            // (Nobody speaks SCTP in another's name: its ends have heartbeats to be told by.)
             let told = self.from_client & self.from_backend & tcp::RST != 0;
-            return if told || self.age_ns(now_ns) > TELL_NS { Fate::Keep } else { Fate::Tell };
+            return if self.protocol != TCP || told || self.age_ns(now_ns) > TELL_NS {
+                Fate::Keep
+            } else {
+                Fate::Tell
+            };
         }
         match self.state() {
             State::Closed => Fate::Keep,
@@ -169,6 +174,14 @@ mod tests {
         assert_eq!(fate(&both, Endpoint::Vanished), Fate::Keep);
         severed.sever(NOW - 4 * SECOND);
         assert_eq!(fate(&severed, Endpoint::Vanished), Fate::Keep, "they had their chance");
+    }
+
+    #[test]
+    fn the_ends_of_a_severed_association_are_told_when_they_speak() {
+        let mut association = facts(SCTP, 50);
+        assert_eq!(fate(&association, Endpoint::Vanished), Fate::Sever);
+        association.sever(NOW);
+        assert_eq!(fate(&association, Endpoint::Vanished), Fate::Keep);
     }
 
     #[test]

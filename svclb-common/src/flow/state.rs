@@ -1,7 +1,7 @@
 //! How far a flow has come, and what that means for its record.
 
 use super::{CONFIRMED, Facts, SEEN, Timeouts, tcp};
-use crate::tuple::TCP;
+use crate::tuple::UDP;
 
 /// How far a flow has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,26 +42,24 @@ impl Facts {
     pub fn state(&self) -> State {
         let either = self.from_client | self.from_backend;
         let finished = self.from_client & self.from_backend & tcp::FIN != 0;
-        if self.protocol == TCP && (self.is_severed() || finished || either & tcp::RST != 0) {
+        if self.protocol != UDP && (self.is_severed() || finished || either & tcp::RST != 0) {
             return State::Closed;
         }
         if self.from_client & CONFIRMED == 0 {
             return if self.from_backend & SEEN == 0 { State::Opening } else { State::Answered };
         }
         // A FIN before that says nothing: a flood may send one as well.
-        let closing = self.protocol == TCP && either & tcp::FIN != 0;
+        let closing = self.protocol != UDP && either & tcp::FIN != 0;
         if closing { State::Closing } else { State::Established }
     }
 
-    /// What the client's direction has seen after one more packet with `tcp_flags` (0 for UDP):
+    /// What the client's direction has seen after one more packet with `tcp_flags` (0 for UDP; of SCTP, what
+    /// [`crate::sctp::as_flags`] says):
     /// [`Facts::from_client`] from now on.
     #[inline(always)]
     pub fn after_client(&self, tcp_flags: u8) -> u8 {
-        let goes_on = if self.protocol == TCP {
-            tcp_flags & (tcp::SYN | tcp::RST | tcp::ACK) == tcp::ACK
-        } else {
-            true
-        };
+        let goes_on =
+            self.protocol == UDP || tcp_flags & (tcp::SYN | tcp::RST | tcp::ACK) == tcp::ACK;
         let confirms = goes_on && self.from_backend & SEEN != 0;
         advance(self.from_client, tcp_flags) | if confirms { CONFIRMED } else { 0 }
     }

@@ -1,7 +1,7 @@
 //! The life of a flow, and its four tuples.
 
 use super::*;
-use crate::tuple::{TCP, UDP};
+use crate::tuple::{SCTP, TCP, UDP};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -198,6 +198,23 @@ fn time_outs_depend_on_protocol_and_state() {
     client(&mut f, 0);
     expires(&f, 121);
     assert!(!f.expired(0, &t), "a clock that is behind is not an age");
+}
+
+#[test]
+fn sctp_expires_by_its_own_time_outs() {
+    let t = Timeouts::DEFAULT;
+    for (from_client, from_backend, seconds) in [
+        (tcp::SYN, 0, t.sctp_opening),
+        (tcp::SYN, SEEN, t.sctp_opening),
+        (CONFIRMED, SEEN, t.sctp_established),
+        (CONFIRMED | tcp::FIN, SEEN, t.sctp_closing),
+        (tcp::FIN, SEEN | tcp::FIN, t.sctp_closed),
+        (tcp::RST, SEEN, t.sctp_closed),
+    ] {
+        let f = Facts { from_client: SEEN | from_client, from_backend, ..facts(SCTP) };
+        let end = f.last_seen_ns + u64::from(seconds) * SECOND;
+        assert!(!f.expired(end, &t) && f.expired(end + 1, &t), "{f:?}");
+    }
 }
 
 #[test]

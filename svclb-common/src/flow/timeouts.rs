@@ -1,7 +1,10 @@
 //! When silence ends a flow.
 
 use super::State;
-use crate::{plain_data, tuple::TCP};
+use crate::{
+    plain_data,
+    tuple::{SCTP, TCP},
+};
 
 /// After how many seconds of silence a flow expires, by protocol and state.
 ///
@@ -9,7 +12,8 @@ use crate::{plain_data, tuple::TCP};
 /// (net/netfilter/nf_conntrack_proto_{tcp,udp}.c), and for established and half-closed TCP what
 /// kube-proxy sets in their place (24 h and 1 h: `conntrack.tcpEstablishedTimeout` and
 /// `tcpCloseWaitTimeout`). Connection tracking's other states of a TCP connection that ends are not
-/// told apart, and get the longest of their time-outs.
+/// told apart, and get the longest of their time-outs. SCTP's are those of Linux 6.6
+/// (`nf_conntrack_sctp_timeout_` cookie_wait, established, shutdown_sent, closed).
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
@@ -28,9 +32,17 @@ pub struct Timeouts {
     pub udp_opening: u32,
     /// UDP from then on: a stream.
     pub udp_established: u32,
+    /// SCTP until the client has confirmed the answer with its cookie.
+    pub sctp_opening: u32,
+    /// SCTP once it has; heartbeats count.
+    pub sctp_established: u32,
+    /// SCTP with one side shutting down.
+    pub sctp_closing: u32,
+    /// SCTP shut down by both sides, or aborted.
+    pub sctp_closed: u32,
 }
 
-const _: () = assert!(size_of::<Timeouts>() == 28);
+const _: () = assert!(size_of::<Timeouts>() == 44);
 plain_data!(Timeouts);
 
 impl Timeouts {
@@ -43,19 +55,26 @@ impl Timeouts {
         tcp_closed: 120,
         udp_opening: 30,
         udp_established: 120,
+        sctp_opening: 3,
+        sctp_established: 210,
+        sctp_closing: 3,
+        sctp_closed: 10,
     };
 
     #[inline(always)]
     pub(super) fn nanoseconds(&self, protocol: u8, state: State) -> u64 {
-        let tcp = protocol == TCP;
-        let seconds = match state {
-            State::Opening if tcp => self.tcp_opening,
-            State::Answered if tcp => self.tcp_answered,
-            State::Opening | State::Answered => self.udp_opening,
-            State::Established if tcp => self.tcp_established,
-            State::Established => self.udp_established,
-            State::Closing => self.tcp_closing,
-            State::Closed => self.tcp_closed,
+        let seconds = match (protocol, state) {
+            (TCP, State::Opening) => self.tcp_opening,
+            (TCP, State::Answered) => self.tcp_answered,
+            (TCP, State::Established) => self.tcp_established,
+            (TCP, State::Closing) => self.tcp_closing,
+            (TCP, State::Closed) => self.tcp_closed,
+            (SCTP, State::Opening | State::Answered) => self.sctp_opening,
+            (SCTP, State::Established) => self.sctp_established,
+            (SCTP, State::Closing) => self.sctp_closing,
+            (SCTP, State::Closed) => self.sctp_closed,
+            (_, State::Opening | State::Answered) => self.udp_opening,
+            _ => self.udp_established,
         };
         u64::from(seconds) * 1_000_000_000
     }

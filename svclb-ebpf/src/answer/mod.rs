@@ -3,12 +3,14 @@
 
 mod echo;
 mod reset;
+mod sctp;
 mod unreachable;
 
 use svclb_common::{
     checksum::{fold, pseudo_header, sum},
+    flow::is_opening_segment,
     outcome::Outcome,
-    tuple::TCP,
+    tuple::{SCTP, TCP},
 };
 
 pub use echo::answer as echo;
@@ -19,7 +21,8 @@ use crate::{
     raw::{Back, Skb},
 };
 
-/// Refuses a packet: TCP gets a reset, everything else "port unreachable".
+/// Refuses a packet: TCP gets a reset, an SCTP packet from the middle of an association an ABORT, and
+/// everything else "port unreachable".
 ///
 /// # Errors
 /// Why the packet gets no answer.
@@ -28,6 +31,8 @@ pub fn refuse<A: Network>(skb: &mut Skb, packet: &Packet<A>, back: Back) -> Resu
     answerable(skb, packet)?;
     if packet.tuple.protocol == TCP {
         reset::write(skb, packet)?;
+    } else if packet.tuple.protocol == SCTP && !is_opening_segment(packet.tcp_flags) {
+        sctp::write(skb, packet)?;
     } else {
         unreachable::write(skb, packet)?;
     }

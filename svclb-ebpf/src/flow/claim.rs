@@ -78,7 +78,7 @@ extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
     hand.start = hand.start.wrapping_add(hand.step);
     let Some(record) = A::record(number) else { return 0 };
     let Some(facts) = record.glance() else { return 0 };
-    let Some(score) = facts.recyclable(hand.now_ns, &config::timeouts()) else { return 0 };
+    let Some(score) = facts.recyclable(hand.now_ns, config::timeouts()) else { return 0 };
     if Facts::is_free_score(score) && take(record, hand.now_ns) {
         hand.taken = number;
         return 1;
@@ -94,7 +94,7 @@ extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
 fn take<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
     let Some(mut locked) = record.try_lock() else { return false };
     let facts = locked.flow().facts;
-    let Some(score) = facts.recyclable(now_ns, &config::timeouts()) else {
+    let Some(score) = facts.recyclable(now_ns, config::timeouts()) else {
         locked.unlock();
         return false;
     };

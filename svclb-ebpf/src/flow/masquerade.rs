@@ -107,7 +107,7 @@ pub fn is_awaited<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
     // Whoever has the lock is about to begin or end a flow; the next packet will see which.
     let Some(mut locked) = holder.try_lock() else { return true };
     let facts = &locked.flow().facts;
-    let ended = facts.state() == State::Closed || facts.expired(now_ns, &config::timeouts());
+    let ended = facts.state() == State::Closed || facts.expired(now_ns, config::timeouts());
     let waits = facts.protocol != 0 && locked.flow().returned() == *answer;
     if waits && ended {
         report::count(Outcome::Reused);

@@ -83,7 +83,7 @@ fn fate<A: Tables>(flow: &Flow<A>, now_ns: u64) -> Fate {
         Endpoint::Vanished if !config::reset_vanished() => Endpoint::Leaving,
         endpoint => endpoint,
     };
-    flow.facts.fate(endpoint, || service::has_frontend(flow), &config::timeouts(), now_ns)
+    flow.facts.fate(endpoint, || service::has_frontend(flow), config::timeouts(), now_ns)
 }
 
 /// Does it if it is still to be done now that nobody else can change the record; returns what was.

@@ -66,6 +66,19 @@ pub struct Udp {
     pub checksum: u16,
 }
 
+/// SCTP's common header and that of the first chunk (RFC 9260, sections 3.1 and 3.2).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Sctp {
+    pub sport: u16,
+    pub dport: u16,
+    pub tag: u32,
+    pub checksum: u32,
+    pub chunk: u8,
+    pub chunk_flags: u8,
+    pub chunk_len: u16,
+}
+
 /// ICMP and ICMPv6 (RFC 792; RFC 4443, section 2.1).
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -79,5 +92,5 @@ pub struct Icmp {
 const _: () = {
     assert!(size_of::<Ipv4>() == 20 && size_of::<Ipv6>() == 40 && size_of::<Extension>() == 4);
     assert!(size_of::<Tcp>() == 20 && size_of::<Udp>() == 8);
-    assert!(size_of::<Icmp>() == 8);
+    assert!(size_of::<Sctp>() == 16 && size_of::<Icmp>() == 8);
 };

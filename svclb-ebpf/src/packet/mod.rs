@@ -4,6 +4,7 @@ pub mod headers;
 pub mod ipv4;
 pub mod ipv6;
 mod rewrite;
+mod sctp;
 mod transport;
 
 use svclb_common::{outcome::Outcome, tuple::Tuple};
@@ -36,7 +37,7 @@ impl From<Outcome> for Stop {
 /// The next step has its value, or the packet stops here.
 pub type Step<T> = Result<T, Stop>;
 
-/// A well-formed TCP or UDP packet, a well-formed request for an echo, or an ICMP error.
+/// A well-formed TCP, UDP or SCTP packet, a well-formed request for an echo, or an ICMP error.
 pub struct Packet<A> {
     /// Who talks to whom, as received.
     pub tuple: Tuple<A>,
@@ -44,7 +45,7 @@ pub struct Packet<A> {
     pub transport: u32,
     /// Bytes from the network header on, by its own count.
     pub len: u32,
-    /// TCP flags; 0 for others.
+    /// TCP flags; of SCTP, what stands for them ([`svclb_common::sctp::as_flags`]); 0 for others.
     pub tcp_flags: u8,
     /// ICMP type; 0 for others.
     pub icmp_type: u8,

@@ -2,16 +2,16 @@
 //!
 //! A program cannot see what the kernel knows of a packet's checksum (none, partial, complete), so
 //! layer 4 goes through `bpf_l4_csum_replace`, which can: addresses are part of the pseudo header,
-//! ports are not.
+//! ports are not. SCTP's checksum is of another kind ([`sctp`]).
 
 use aya_ebpf::bindings::{BPF_F_INVALIDATE_HASH, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR};
 use svclb_common::{
     checksum::Difference,
     outcome::Outcome,
-    tuple::{Tuple, UDP},
+    tuple::{SCTP, Tuple, UDP},
 };
 
-use super::{Network, Packet};
+use super::{Network, Packet, sctp};
 use crate::raw::Skb;
 
 /// Offset of the checksum in a TCP header.
@@ -26,7 +26,11 @@ pub fn rewrite<A: Network>(
     packet: &Packet<A>,
     to: &Tuple<A>,
 ) -> Result<(), Outcome> {
-    write(skb, packet, to).map_err(|()| Outcome::RewriteFailed)
+    let written = match packet.tuple.protocol {
+        SCTP => sctp::write(skb, packet, to),
+        _ => write(skb, packet, to),
+    };
+    written.map_err(|()| Outcome::RewriteFailed)
 }
 
 #[inline(always)]

@@ -1,20 +1,22 @@
-//! TCP and UDP headers, requests for an echo, and errors.
+//! TCP, UDP and SCTP headers, requests for an echo, and errors.
 
 use svclb_common::{
+    flow::is_opening_segment,
     outcome::Outcome,
-    tuple::{TCP, UDP},
+    sctp::as_flags,
+    tuple::{SCTP, TCP, UDP},
 };
 
 use super::{
     Network, Payload, Step, Stop,
-    headers::{Icmp, Tcp, Udp},
+    headers::{Icmp, Sctp, Tcp, Udp},
 };
 use crate::raw::Skb;
 
 /// How far a transport header may be from the network header; keeps the verifier's bounds small.
 const MAX_OFFSET: u32 = 1023;
 
-/// The ports, in host order, and TCP's flags or ICMP's type.
+/// The ports, in host order, and TCP's flags (or what stands for them) or ICMP's type.
 pub struct Ports {
     pub src: u16,
     pub dst: u16,
@@ -31,6 +33,7 @@ pub fn ports<A: Network>(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     match payload.protocol {
         TCP => tcp(skb, payload),
         UDP => udp(skb, payload),
+        SCTP => sctp(skb, payload),
         protocol if protocol == A::ICMP => icmp::<A>(skb, payload),
         _ => Err(Stop::NotOurs),
     }
@@ -70,6 +73,26 @@ fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
         src: u16::from_be(header.sport),
         dst: u16::from_be(header.dport),
         tcp_flags: 0,
+        icmp_type: 0,
+    })
+}
+
+#[inline(always)]
+fn sctp(skb: &Skb, payload: &Payload) -> Step<Ports> {
+    /// Length of a chunk's header, which its own length counts.
+    const CHUNK: u16 = 4;
+    let header = skb.copy::<Sctp>(payload.offset & MAX_OFFSET).ok_or(Outcome::Truncated)?;
+    let tcp_flags = as_flags(header.chunk);
+    let len = u16::from_be(header.chunk_len);
+    // Nobody has given the sender of an INIT a tag (RFC 9260, section 8.5.1).
+    let is_tagged = is_opening_segment(tcp_flags) && header.tag != 0;
+    if payload.len < size_of::<Sctp>() as u32 || len < CHUNK || is_tagged {
+        return Err(Outcome::Malformed.into());
+    }
+    Ok(Ports {
+        src: u16::from_be(header.sport),
+        dst: u16::from_be(header.dport),
+        tcp_flags,
         icmp_type: 0,
     })
 }

@@ -3,6 +3,7 @@
 use core::{arch::asm, ffi::c_void};
 
 use aya_ebpf::{
+    Global,
     bindings::{
         bpf_fib_lookup, bpf_fib_lookup__bindgen_ty_1, bpf_fib_lookup__bindgen_ty_2,
         bpf_fib_lookup__bindgen_ty_3, bpf_fib_lookup__bindgen_ty_4, bpf_fib_lookup__bindgen_ty_5,
@@ -12,7 +13,7 @@ use aya_ebpf::{
 };
 use svclb_common::{
     address::Address,
-    tuple::{TCP, Tuple},
+    tuple::{TCP, Tuple, UDP},
 };
 
 use super::Skb;
@@ -49,6 +50,19 @@ pub fn add(counter: &mut u64, number: u64) {
             at = in(reg) core::ptr::from_mut(counter),
             number = in(reg) number,
         );
+    }
+}
+
+/// A global of many fields where it lies: [`Global::load`] would copy all of it to the stack.
+#[inline(always)]
+pub fn in_place<T: Copy>(global: &'static Global<T>) -> &'static T {
+    let mut at = core::ptr::from_ref(global).cast::<T>();
+    // SAFETY: a `Global` is nothing but its value, which the agent has set before the program was
+    // loaded. No instruction is added; but the compiler no longer knows whose address it is, and so
+    // cannot take the initial value for the value.
+    unsafe {
+        asm!("/* {at} */", at = inout(reg) at, options(pure, nomem, nostack, preserves_flags));
+        &*at
     }
 }
 
@@ -100,10 +114,15 @@ pub fn neighbour<A: Address>(skb: &Skb, tuple: &Tuple<A>, bridge: u32) -> Option
 }
 
 /// Whether a socket of the node itself already uses the connection that `answer` (an answer as
-/// received) would belong to.
+/// received) would belong to. The kernel lets nobody ask for SCTP's.
 #[inline(always)]
 pub fn has_socket<A: Address>(skb: *mut c_void, answer: &Tuple<A>) -> bool {
-    if answer.protocol == TCP { has_connection(skb, answer) } else { has_peer(skb, answer) }
+    match answer.protocol {
+        TCP => has_connection(skb, answer),
+        UDP => has_peer(skb, answer),
+        // The kernel looks SCTP's up for nobody.
+        _ => false,
+    }
 }
 
 /// Whether a TCP connection of the node itself, be it in its last moments, has the packet `received`.

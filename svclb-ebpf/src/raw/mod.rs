@@ -6,7 +6,7 @@ mod remake;
 mod skb;
 mod socket;
 
-pub use kernel::{add, cpu, has_connection, has_socket, neighbour, now_ns, random, repeat};
+pub use kernel::{add, cpu, has_connection, has_socket, in_place, neighbour, now_ns, random, repeat};
 pub use record::{Locked, Record};
 pub use remake::{Back, checksum};
 pub use skb::{Header, Note, Skb};

@@ -25,6 +25,8 @@ unsafe impl Header for headers::Tcp {}
 // SAFETY: as above.
 unsafe impl Header for headers::Udp {}
 // SAFETY: as above.
+unsafe impl Header for headers::Sctp {}
+// SAFETY: as above.
 unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
 unsafe impl Header for headers::Icmp {}

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use svclb_common::tuple::TCP;
 use tracing::{debug, warn};
 
 use crate::{
@@ -59,7 +60,11 @@ impl Housekeeper {
         for (family, number) in untold {
             // It may have been given to another flow since.
             let flow = self.flows.get(*family, *number)?;
-            flows.extend(flow.filter(|flow: &FlowRecord| flow.facts.is_severed()));
+            flows.extend(
+                flow.filter(|flow: &FlowRecord| {
+                    flow.facts.is_severed() && flow.facts.protocol == TCP
+                }),
+            );
         }
         if !flows.is_empty() {
             debug!(flows = flows.len(), segments = teller.tell(&flows), "ends told");

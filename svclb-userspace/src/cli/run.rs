@@ -159,6 +159,10 @@ fn timeouts(flows: &Flows) -> Timeouts {
         tcp_closed: flows.tcp_closed_timeout,
         udp_opening: flows.udp_opening_timeout,
         udp_established: flows.udp_established_timeout,
+        sctp_opening: flows.sctp_opening_timeout,
+        sctp_established: flows.sctp_established_timeout,
+        sctp_closing: flows.sctp_closing_timeout,
+        sctp_closed: flows.sctp_closed_timeout,
     }
 }
 

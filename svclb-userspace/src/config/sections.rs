@@ -129,6 +129,15 @@ section! {
         [value_name = "SECONDS"] udp_opening_timeout: u32 = Timeouts::DEFAULT.udp_opening;
         /// The same once it has: a stream.
         [value_name = "SECONDS"] udp_established_timeout: u32 = Timeouts::DEFAULT.udp_established;
+        /// Seconds of silence after which an SCTP flow is forgotten whose client has not
+        /// confirmed the answer with its cookie.
+        [value_name = "SECONDS"] sctp_opening_timeout: u32 = Timeouts::DEFAULT.sctp_opening;
+        /// The same once it has; heartbeats count.
+        [value_name = "SECONDS"] sctp_established_timeout: u32 = Timeouts::DEFAULT.sctp_established;
+        /// The same with one side shutting down.
+        [value_name = "SECONDS"] sctp_closing_timeout: u32 = Timeouts::DEFAULT.sctp_closing;
+        /// The same with both sides shut down, or aborted.
+        [value_name = "SECONDS"] sctp_closed_timeout: u32 = Timeouts::DEFAULT.sctp_closed;
     }
 }
 

@@ -22,7 +22,8 @@ impl FromStr for Target {
         let protocol = match protocol.to_ascii_uppercase().as_str() {
             "TCP" => Protocol::Tcp,
             "UDP" => Protocol::Udp,
-            _ => return Err(format!("`{protocol}` is neither TCP nor UDP")),
+            "SCTP" => Protocol::Sctp,
+            _ => return Err(format!("`{protocol}` is none of TCP, UDP and SCTP")),
         };
         let address = address
             .parse()
@@ -43,7 +44,8 @@ mod tests {
         };
         assert_eq!(parsed("10.96.0.10:80"), "10.96.0.10:80 TCP");
         assert_eq!(parsed("[fd00::1]:53/udp"), "[fd00::1]:53 UDP");
-        for wrong in ["10.96.0.10", "web:80", "fd00::1:53", "10.96.0.10:80/SCTP", "10.96.0.10:80/"]
+        assert_eq!(parsed("10.96.0.10:80/sctp"), "10.96.0.10:80 SCTP");
+        for wrong in ["10.96.0.10", "web:80", "fd00::1:53", "10.96.0.10:80/DCCP", "10.96.0.10:80/"]
         {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use svclb_common::{
     filter::Interest,
     frontend::{Service, Slot},
-    tuple::{TCP, UDP},
+    tuple::{SCTP, TCP, UDP},
 };
 
 /// A transport protocol that svclb balances.
@@ -24,6 +24,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
 
 impl Protocol {
@@ -32,6 +34,7 @@ impl Protocol {
         match self {
             Self::Tcp => TCP,
             Self::Udp => UDP,
+            Self::Sctp => SCTP,
         }
     }
 
@@ -40,6 +43,7 @@ impl Protocol {
         match number {
             TCP => Some(Self::Tcp),
             UDP => Some(Self::Udp),
+            SCTP => Some(Self::Sctp),
             _ => None,
         }
     }
@@ -50,6 +54,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         })
     }
 }

@@ -85,8 +85,8 @@ pub(super) enum Object {
 /// What was read where an object was expected.
 #[derive(Debug)]
 pub(super) enum Read {
-    /// An object, and what of it is left out.
-    Object(ObjectId, Box<Object>, Vec<Problem>),
+    /// An object.
+    Object(ObjectId, Box<Object>),
     /// A kind that does not matter.
     Ignored,
     /// An object that cannot be used; `None` if not even its name is known.
@@ -125,14 +125,10 @@ pub(super) fn read_as(kind: Kind, value: &Value, prefix: &str) -> Read {
         Err(error) => return Read::Broken(None, problem(kind.name(), prefix, error)),
     };
     match contents(&id, value) {
-        Ok(object) => {
-            let note = |note| concerning(&id, value, Reason::NotServed, problem(&id, prefix, note));
-            let notes = notes(&object).map(note).collect();
-            Read::Object(id, Box::new(object), notes)
-        }
+        Ok(object) => Read::Object(id, Box::new(object)),
         Err(error) => {
             let problem = problem(&id, prefix, error);
-            let problem = concerning(&id, value, Reason::InvalidField, problem);
+            let problem = concerning(&id, value, problem);
             Read::Broken(Some(id), problem)
         }
     }
@@ -169,18 +165,6 @@ fn contents(id: &ObjectId, value: &Value) -> Result<Object, FieldError> {
     })
 }
 
-/// What is understood but not served.
-fn notes(object: &Object) -> impl Iterator<Item = FieldError> {
-    let ports: &[objects::ServicePort] = match object {
-        Object::Service(service) => &service.spec.ports,
-        _ => &[],
-    };
-    let unserved = |port: &objects::ServicePort| port.protocol.protocol().is_none();
-    ports.iter().enumerate().filter(move |(_, port)| unserved(port)).map(|(i, _)| {
-        FieldError::new(format!("spec.ports[{i}].protocol"), "SCTP is not served; port left out")
-    })
-}
-
 fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -190,14 +174,16 @@ fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
 }
 
 /// The problem as one of the Service that the object is, or belongs to.
-fn concerning(id: &ObjectId, value: &Value, reason: Reason, problem: Problem) -> Problem {
+fn concerning(id: &ObjectId, value: &Value, problem: Problem) -> Problem {
     let service = match id.kind {
         Kind::Service => Some(id.key.name.as_ref()),
         Kind::EndpointSlice => value["metadata"]["labels"][SERVICE_NAME].as_str(),
         Kind::Node | Kind::Pod | Kind::ServiceCidr => None,
     };
     match service {
-        Some(name) => problem.concerning(ObjectKey::new(&id.key.namespace, name), reason),
+        Some(name) => {
+            problem.concerning(ObjectKey::new(&id.key.namespace, name), Reason::InvalidField)
+        }
         None => problem,
     }
 }

@@ -31,7 +31,7 @@ fn name(names: &'static [&'static str]) -> impl Strategy<Value = Option<&'static
 
 fn port() -> impl Strategy<Value = Port> {
     let names = select(&["a", "b"][..]);
-    let protocols = select(&[Protocol::Tcp, Protocol::Udp][..]);
+    let protocols = select(&[Protocol::Tcp, Protocol::Udp, Protocol::Sctp][..]);
     let node_ports = select(&[0, 30_001, 30_002][..]);
     (names, protocols, 80_u16..82, node_ports).prop_map(|(name, protocol, port, node_port)| Port {
         name: name.into(),

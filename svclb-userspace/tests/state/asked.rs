@@ -41,8 +41,9 @@ fn destinations() -> impl Iterator<Item = (SocketAddr, Protocol)> {
         let v6 = [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)];
         [IpAddr::from([10, 0, 0, last]), IpAddr::from(v6)]
     });
-    ips.flat_map(|ip| [80, 81, 30_001, 30_002].map(|port| SocketAddr::new(ip, port)))
-        .flat_map(|at| [Protocol::Tcp, Protocol::Udp].map(|protocol| (at, protocol)))
+    ips.flat_map(|ip| [80, 81, 30_001, 30_002].map(|port| SocketAddr::new(ip, port))).flat_map(
+        |at| [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].map(|protocol| (at, protocol)),
+    )
 }
 
 /// Who answers clients outside there, and by which endpoints.

@@ -49,6 +49,8 @@ fn transport_checksum(frame: &[u8], quoted: &About) -> Option<usize> {
     let (at, tcp) = match quoted.tuple.protocol {
         Protocol::Tcp => (quoted.transport + 16, true),
         Protocol::Udp => (quoted.transport + 6, false),
+        // Over what is not quoted as well.
+        Protocol::Sctp => return None,
     };
     let is_there = at + 2 <= quoted.end && (tcp || frame[at..at + 2] != [0, 0]);
     is_there.then_some(at)

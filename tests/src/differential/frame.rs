@@ -3,7 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{Packet, Protocol, Tuple};
+use crate::{
+    model::{Packet, Protocol, Tuple},
+    packet::sctp,
+};
 
 pub(super) const ETHERNET: usize = 14;
 
@@ -42,19 +45,32 @@ pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Where the checksums are that a rewrite changes. A UDP checksum of zero says that there is none.
+/// Where the checksums are that a rewrite changes. A UDP checksum of zero says that there is none,
+/// one of SCTP that it is still to come.
 fn checksums(packet: &Packet, frame: &[u8]) -> Vec<usize> {
     let network = packet.tuple.src.is_ipv4().then_some(ETHERNET + 10);
-    let transport = Some(transport_checksum(packet)).filter(|at| !has_none(packet, frame, *at));
-    network.into_iter().chain(transport).collect()
+    let at = transport_checksum(packet);
+    let transport = Some(at).filter(|at| !has_none(packet, frame, *at));
+    // SCTP's is twice as long.
+    let rest = transport.filter(|_| packet.tuple.protocol == Protocol::Sctp).map(|at| at + 2);
+    network.into_iter().chain(transport).chain(rest).collect()
 }
 
 fn transport_checksum(packet: &Packet) -> usize {
-    packet.transport + if packet.tuple.protocol == Protocol::Tcp { 16 } else { 6 }
+    packet.transport
+        + match packet.tuple.protocol {
+            Protocol::Tcp => 16,
+            Protocol::Udp => 6,
+            Protocol::Sctp => 8,
+        }
 }
 
 fn has_none(packet: &Packet, frame: &[u8], at: usize) -> bool {
-    packet.tuple.protocol == Protocol::Udp && frame[at..at + 2] == [0, 0]
+    match packet.tuple.protocol {
+        Protocol::Tcp => false,
+        Protocol::Udp => frame[at..at + 2] == [0; 2],
+        Protocol::Sctp => frame[at..at + 4] == [0; 4],
+    }
 }
 
 /// An IPv4 header that was right must be right, and one that was wrong must be as wrong.
@@ -71,6 +87,9 @@ fn transport_fault(frame: &[u8], packet: &Packet, to: &Tuple, out: &[u8]) -> Opt
     if has_none(packet, frame, at) {
         return None;
     }
+    if packet.tuple.protocol == Protocol::Sctp {
+        return crc_fault(&frame[packet.transport..packet.end], &out[packet.transport..packet.end]);
+    }
     if packet.tuple.protocol == Protocol::Udp && out[at..at + 2] == [0, 0] {
         return Some("a UDP checksum has become none".to_owned());
     }
@@ -79,6 +98,16 @@ fn transport_fault(frame: &[u8], packet: &Packet, to: &Tuple, out: &[u8]) -> Opt
     };
     let (was, is) = (is(frame, &packet.tuple), is(out, to));
     (was != is).then(|| format!("the transport adds up to {is:#x}, not {was:#x}"))
+}
+
+/// SCTP's knows nothing of addresses; one that was wrong must be wrong by the same bits.
+fn crc_fault(frame: &[u8], out: &[u8]) -> Option<String> {
+    let error = |packet: &[u8]| {
+        let (is, right) = (&packet[sctp::CHECKSUM], sctp::checksum(packet));
+        std::array::from_fn::<u8, 4, _>(|i| is[i] ^ right[i])
+    };
+    let (was, is) = (error(frame), error(out));
+    (was != is).then(|| format!("the CRC is wrong by {is:02x?}, not by {was:02x?}"))
 }
 
 /// What an address adds to the pseudo header; lengths and protocol do not change.
@@ -101,7 +130,7 @@ pub(super) fn folded(sum: u64) -> u64 {
 mod tests {
     use super::fault;
     use crate::{
-        model::{Protocol, Tuple, read},
+        model::{Tuple, read},
         packet::Packet,
     };
 
@@ -114,17 +143,22 @@ mod tests {
     fn only_a_right_rewrite_has_no_fault() {
         for ends in ENDS {
             let [client, asked, endpoint] = ends.map(|end| end.parse().expect("an address"));
-            let build = |dst| Packet::udp(client, dst).payload(b"odd").ethernet().build();
-            let (frame, right) = (build(asked), build(endpoint));
-            let packet = read(&frame).expect("a packet");
-            let to = Tuple::new(Protocol::Udp, client, endpoint);
-            assert_eq!(fault(&frame, &packet, &to, &right), None);
-            for at in 0..right.len() {
-                let mut wrong = right.clone();
-                wrong[at] ^= 1;
-                assert!(fault(&frame, &packet, &to, &wrong).is_some(), "byte {at}");
+            for packet in [
+                |src, dst| Packet::udp(src, dst).payload(b"odd"),
+                |src, dst| Packet::sctp(src, dst, 7).payload(b"\0\0\0\x06ab\0\0"),
+            ] {
+                let build = |dst| packet(client, dst).ethernet().build();
+                let (frame, right) = (build(asked), build(endpoint));
+                let packet = read(&frame).expect("a packet");
+                let to = Tuple::new(packet.tuple.protocol, client, endpoint);
+                assert_eq!(fault(&frame, &packet, &to, &right), None);
+                for at in 0..right.len() {
+                    let mut wrong = right.clone();
+                    wrong[at] ^= 1;
+                    assert!(fault(&frame, &packet, &to, &wrong).is_some(), "byte {at}");
+                }
+                assert!(fault(&frame, &packet, &to, &right[1..]).is_some());
             }
-            assert!(fault(&frame, &packet, &to, &right[1..]).is_some());
         }
     }
 }

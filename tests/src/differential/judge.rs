@@ -16,7 +16,10 @@ use crate::{
         Chooser, Dropped, Model, Note, Passed, Ports, Protocol, Rejected, Tuple, Verdict, read,
         report,
     },
-    packet::{Link, explain, flags},
+    packet::{
+        Link, Seen, explain, flags,
+        sctp::{self, kind},
+    },
     programs::Action,
 };
 
@@ -121,20 +124,33 @@ fn silent(verdict: Verdict, action: Action, counted: &[Outcome]) -> Option<Outco
 
 /// What is wrong with the refusal of a frame.
 fn refusal_fault(asked: &[u8], refusal: &[u8]) -> Option<String> {
-    let (asked, refusal) = match (read(asked), explain(refusal, Link::Ethernet)) {
-        (Ok(asked), Ok(refusal)) => (asked.tuple, refusal),
+    let (packet, refusal) = match (read(asked), explain(refusal, Link::Ethernet)) {
+        (Ok(packet), Ok(refusal)) => (packet, refusal),
         (_, Err(fault)) => return Some(format!("the refusal: {fault}")),
         (Err(_), _) => return Some("what cannot be read was refused".to_owned()),
     };
+    let (association, asked) = (&asked[packet.transport..], packet.tuple);
     let is_reset = refusal.tcp.is_some_and(|segment| segment.flags & flags::RST != 0);
     let is_error = matches!(refusal.payload.get(..2), Some([3, 3] | [1, 4]));
     let right = match asked.protocol {
         Protocol::Tcp => is_reset && (refusal.src, refusal.dst) == (asked.dst, asked.src),
-        Protocol::Udp => {
+        Protocol::Sctp if association[sctp::HEADER] != kind::INIT => {
+            is_abort(association, &refusal) && (refusal.src, refusal.dst) == (asked.dst, asked.src)
+        }
+        Protocol::Udp | Protocol::Sctp => {
             is_error && (refusal.src.ip(), refusal.dst.ip()) == (asked.dst.ip(), asked.src.ip())
         }
     };
     (!right).then(|| format!("the refusal is {refusal}"))
+}
+
+/// Whether an association's packet is answered as RFC 9260, section 8.4 says: the tag is reflected.
+fn is_abort(asked: &[u8], refusal: &Seen) -> bool {
+    let tag = sctp::Common::of(asked).map(|common| common.tag);
+    let asked = asked[sctp::HEADER];
+    let never = [kind::ABORT, kind::SHUTDOWN_COMPLETE, kind::ERROR, kind::COOKIE_ACK];
+    let answer = if asked == kind::SHUTDOWN_ACK { kind::SHUTDOWN_COMPLETE } else { kind::ABORT };
+    !never.contains(&asked) && refusal.tag == tag && refusal.payload == [answer, 1, 0, 4]
 }
 
 /// The counters that a verdict and notes move.
@@ -168,6 +184,7 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
         Verdict::Rejected(why) => Some(match why {
             Rejected::NoEndpoint => Outcome::NoEndpoint,
             Rejected::NoFlow => Outcome::NoFlow,
+            Rejected::NoAssociation => Outcome::SctpNoFlow,
         }),
     };
     let note = |note: &Note| match note {

@@ -67,6 +67,10 @@ impl Kernel {
             tcp_closed: FOREVER,
             udp_opening: FOREVER,
             udp_established: FOREVER,
+            sctp_opening: FOREVER,
+            sctp_established: FOREVER,
+            sctp_closing: FOREVER,
+            sctp_closed: FOREVER,
         };
         let masquerade_ports = first..=last;
         let options =
@@ -274,6 +278,7 @@ fn number(protocol: model::Protocol) -> Protocol {
     match protocol {
         model::Protocol::Tcp => Protocol::Tcp,
         model::Protocol::Udp => Protocol::Udp,
+        model::Protocol::Sctp => Protocol::Sctp,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Hook, Place, Protocol, Tables, Tuple},
-    packet::{Field, flags},
+    packet::{Field, flags, sctp::kind},
 };
 
 /// The devices' interface indices: where clients are, and where endpoints are.
@@ -51,7 +51,11 @@ impl Traffic {
             _ => any(rng, &world),
         };
         let device = DEVICES[usize::from(rng.u8(0..8) == 0)];
-        let flags = if tuple.protocol == Protocol::Tcp { tcp_flags(rng) } else { 0 };
+        let flags = match tuple.protocol {
+            Protocol::Tcp => tcp_flags(rng),
+            Protocol::Udp => 0,
+            Protocol::Sctp => first_chunk(rng),
+        };
         let shape = shape(rng, tuple);
         Shot { place: Place { hook, device }, tuple, flags, shape, error: None }
     }
@@ -96,7 +100,7 @@ fn one<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
 }
 
 fn protocol(rng: &mut Rng) -> Protocol {
-    one(rng, &[Protocol::Tcp, Protocol::Udp])
+    one(rng, &[Protocol::Tcp, Protocol::Udp, Protocol::Sctp])
 }
 
 fn client(rng: &mut Rng, world: &World) -> SocketAddr {
@@ -159,6 +163,17 @@ fn tcp_flags(rng: &mut Rng) -> u8 {
     }
 }
 
+fn first_chunk(rng: &mut Rng) -> u8 {
+    match rng.u32(0..100) {
+        0..50 => kind::INIT,
+        50..70 => kind::DATA,
+        70..80 => kind::INIT_ACK,
+        80..90 => one(rng, &[kind::SHUTDOWN, kind::SHUTDOWN_ACK, kind::SHUTDOWN_COMPLETE]),
+        90..95 => kind::ABORT,
+        _ => rng.u8(..16),
+    }
+}
+
 /// Mostly nothing is odd.
 fn shape(rng: &mut Rng, tuple: Tuple) -> Shape {
     let (v4, tcp) = (tuple.src.is_ipv4(), tuple.protocol == Protocol::Tcp);
@@ -172,24 +187,24 @@ fn shape(rng: &mut Rng, tuple: Tuple) -> Shape {
         7 => Shape::Fragment(rng.u16(0..8), rng.bool()),
         8 => Shape::Truncated(rng.u8(0..40)),
         9..11 => Shape::Padded(rng.u8(1..40)),
-        11 => wrong(rng, v4, tcp),
+        11 => wrong(rng, v4, tuple.protocol),
         12 => Shape::Damaged((0..rng.u8(1..4)).map(|_| (rng.u16(..), rng.u8(..))).collect()),
         _ => Shape::Plain,
     }
 }
 
-fn wrong(rng: &mut Rng, v4: bool, tcp: bool) -> Shape {
+fn wrong(rng: &mut Rng, v4: bool, protocol: Protocol) -> Shape {
     let network = if v4 {
         [Field::Ipv4TotalLength, Field::Ipv4HeaderWords, Field::Ipv4Checksum, Field::Ipv4Fragment]
     } else {
         [Field::Ipv6PayloadLength; 4]
     };
-    let transport = if tcp {
-        [Field::TcpHeaderWords, Field::TcpChecksum]
-    } else {
-        [Field::UdpLength, Field::UdpChecksum]
+    let transport = match protocol {
+        Protocol::Tcp => &[Field::TcpHeaderWords, Field::TcpChecksum][..],
+        Protocol::Udp => &[Field::UdpLength, Field::UdpChecksum],
+        Protocol::Sctp => &[Field::SctpTag, Field::SctpChunkLength, Field::SctpChecksumHigh],
     };
-    let fields = [&network[..], &transport, &[Field::Version]].concat();
+    let fields = [&network[..], transport, &[Field::Version]].concat();
     let value = if rng.bool() { rng.u16(0..24) } else { rng.u16(..) };
     Shape::Wrong(one(rng, &fields), value)
 }

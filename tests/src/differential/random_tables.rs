@@ -48,7 +48,9 @@ pub(super) fn change(rng: &mut Rng, tables: &mut Tables) {
 /// Family, protocol and id of every service.
 fn all() -> Vec<(bool, Protocol, u32)> {
     let kinds = [true, false].into_iter().flat_map(|v4| {
-        [Protocol::Tcp, Protocol::Udp].into_iter().map(move |protocol| (v4, protocol))
+        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+            .into_iter()
+            .map(move |protocol| (v4, protocol))
     });
     let numbered = (0..).zip(kinds).flat_map(|(group, (v4, protocol))| {
         (1..=SERVICES).map(move |i| (v4, protocol, group * SERVICES + i))

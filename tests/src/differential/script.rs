@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     model::{Hook, Place, Protocol, Tables, Tuple},
-    packet::{Extension, Field, Packet},
+    packet::{Extension, Field, Packet, sctp},
 };
 
 /// One step.
@@ -23,7 +23,7 @@ pub struct Shot {
     pub place: Place,
     /// Its ends.
     pub tuple: Tuple,
-    /// TCP's flags.
+    /// TCP's flags, or the type of an SCTP packet's first chunk.
     pub flags: u8,
     /// What is odd about it.
     pub shape: Shape,
@@ -49,7 +49,7 @@ pub struct ErrorShape {
 pub enum Shape {
     /// Nothing.
     Plain,
-    /// UDP: no checksum.
+    /// UDP, SCTP: no checksum.
     NoChecksum,
     /// IPv4: options of so many words.
     Options(u8),
@@ -87,8 +87,13 @@ impl Shot {
         let packet = match protocol {
             Protocol::Tcp => Packet::tcp(src, dst).flags(self.flags),
             Protocol::Udp => Packet::udp(src, dst),
+            Protocol::Sctp => Packet::sctp(src, dst, sctp::tag(self.flags)),
         };
-        let packet = packet.payload(b"differential").ethernet();
+        let payload = match protocol {
+            Protocol::Sctp => sctp::chunk(self.flags, 0, b"differential"),
+            Protocol::Tcp | Protocol::Udp => b"differential".to_vec(),
+        };
+        let packet = packet.payload(&payload).ethernet();
         let network = ETHERNET + if src.is_ipv4() { 20 } else { 40 };
         match &self.shape {
             Shape::Plain => packet.build(),

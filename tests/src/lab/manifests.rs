@@ -25,7 +25,7 @@ pub struct Manifests {
 pub struct ServicePort<'a> {
     /// Its name.
     pub name: &'a str,
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub protocol: &'a str,
     /// The port that clients ask.
     pub port: u16,

@@ -91,7 +91,7 @@ impl Flow {
     /// Whether both sides have finished, or one has reset.
     pub(super) fn is_closed(&self) -> bool {
         let (client, endpoint) = (self.from_client, self.from_endpoint);
-        self.protocol == Protocol::Tcp && (client.rst || endpoint.rst || client.fin && endpoint.fin)
+        self.protocol != Protocol::Udp && (client.rst || endpoint.rst || client.fin && endpoint.fin)
     }
 
     /// Whether nobody would miss the flow: a datagram belongs to no connection, nor does a SYN that

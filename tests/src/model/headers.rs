@@ -13,7 +13,7 @@ pub(super) const ETHERNET: usize = 14;
 /// How far a transport header may be from the network header.
 const FAR: usize = 1023;
 
-/// TCP's flags; none for UDP.
+/// TCP's flags, or what an SCTP packet's first chunk means in their terms; none for UDP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(u8);
 
@@ -42,7 +42,9 @@ pub struct Packet {
     pub tuple: Tuple,
     /// Where the transport header begins in the frame.
     pub transport: usize,
-    /// TCP's flags.
+    /// Where the packet ends in the frame.
+    pub end: usize,
+    /// TCP's flags, or their like.
     pub flags: Flags,
 }
 
@@ -55,7 +57,7 @@ impl Packet {
     }
 }
 
-/// Why a frame is no packet of TCP or UDP that can be read.
+/// Why a frame is no packet of TCP, UDP or SCTP that can be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unread {
     /// Another protocol.
@@ -97,12 +99,14 @@ pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
     let protocol = match behind.protocol {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
+        132 => Protocol::Sctp,
         _ => return Err(Unread::Foreign),
     };
     let (sport, dport, flags) = ports(protocol, network, &behind).map_err(Unread::Odd)?;
     Ok(Packet {
         tuple: Tuple::new(protocol, SocketAddr::new(src, sport), SocketAddr::new(dst, dport)),
         transport: ETHERNET + behind.offset,
+        end: ETHERNET + behind.end,
         flags: Flags(flags),
     })
 }
@@ -147,14 +151,37 @@ fn ports(protocol: Protocol, network: &[u8], behind: &Behind) -> Result<(u16, u1
     let (least, stated) = match protocol {
         Protocol::Tcp => (20, header.get(12).map(|words| usize::from(words >> 4) * 4)),
         Protocol::Udp => (8, number(header, 4)),
+        // The common header and that of a chunk.
+        Protocol::Sctp => (16, Some(16)),
     };
     let stated = stated.filter(|_| header.len() >= least).ok_or(Passed::Truncated)?;
     if stated < least || stated > room {
         return Err(Passed::Malformed);
     }
     let port = |at| u16::from_be_bytes([header[at], header[at + 1]]);
-    let flags = if protocol == Protocol::Tcp { header[13] } else { 0 };
+    let flags = match protocol {
+        Protocol::Tcp => header[13],
+        Protocol::Udp => 0,
+        Protocol::Sctp => first_chunk(header)?,
+    };
     Ok((port(0), port(2), flags))
+}
+
+/// What the first chunk of an SCTP packet would be as TCP's flags.
+fn first_chunk(header: &[u8]) -> Result<u8, Passed> {
+    let (fin, syn, rst, ack) = (1, 2, 4, 16);
+    let flags = match header[12] {
+        1 if header[4..8] != [0; 4] => return Err(Passed::Malformed),
+        1 => syn,
+        2 => syn | ack,
+        6 => rst,
+        7 | 8 | 14 => fin | ack,
+        _ => ack,
+    };
+    if number(header, 14).is_none_or(|length| length < 4) {
+        return Err(Passed::Malformed);
+    }
+    Ok(flags)
 }
 
 /// The 16-bit number at an offset.

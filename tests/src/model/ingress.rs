@@ -2,6 +2,7 @@
 
 use super::{
     Chooser, Dropped, Frontend, Model, Note, Rejected, Service, Tuple, Verdict,
+    address::Protocol,
     balance::new,
     flow::{Flow, Purpose, Role},
     headers::Packet,
@@ -107,7 +108,7 @@ impl Model {
         Err(Verdict::Untouched)
     }
 
-    /// What becomes of TCP in mid-stream that has no flow.
+    /// What becomes of TCP or SCTP in mid-stream that has no flow.
     fn midstream(&self, tuple: &Tuple, frontend: Option<Frontend>) -> Verdict {
         let Some(frontend) = frontend else { return Verdict::Untouched };
         let service = self.tables.services.get(&frontend.service);
@@ -115,7 +116,10 @@ impl Model {
         if !service.is_none_or(admitted) {
             return Verdict::Dropped(Dropped::SourceRange);
         }
-        Verdict::Rejected(Rejected::NoFlow)
+        Verdict::Rejected(match tuple.protocol {
+            Protocol::Sctp => Rejected::NoAssociation,
+            _ => Rejected::NoFlow,
+        })
     }
 
     /// Opens a flow whose packets between the hooks are its own: with the client's port where that

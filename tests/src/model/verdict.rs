@@ -76,6 +76,8 @@ pub enum Rejected {
     NoEndpoint,
     /// TCP in mid-stream, and no flow is known.
     NoFlow,
+    /// The same of SCTP.
+    NoAssociation,
 }
 
 /// What a packet did to flows beside its own way.

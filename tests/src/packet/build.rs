@@ -6,6 +6,8 @@ use super::{
     builder::{Ethernet, Packet},
     field::{Field, Layer},
     network::{Fragment, Ip},
+    sctp,
+    transport::Transport,
 };
 
 /// The bytes.
@@ -44,6 +46,10 @@ impl Packet {
             // A UDP checksum of zero would say that there is none (RFC 768).
             let sum = if field == Field::UdpChecksum && sum == 0 { !0 } else { sum };
             field.write(&mut bytes, u16::from_be(sum));
+        }
+        if let Transport::Sctp(_) = self.transport {
+            let crc = sctp::checksum(&bytes);
+            bytes[sctp::CHECKSUM].copy_from_slice(&crc);
         }
         self.write_fields(Layer::Transport, true, &mut bytes);
         bytes

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{
     field::Field,
     network::{Extension, Fragment, Ip},
+    sctp::Common,
     transport::{Tcp, Transport},
 };
 
@@ -43,6 +44,13 @@ impl Packet {
     /// A UDP datagram.
     pub fn udp(src: SocketAddr, dst: SocketAddr) -> Self {
         Self::new(src.ip(), dst.ip(), Transport::Udp { ports: (src.port(), dst.port()) })
+    }
+
+    /// An SCTP packet with this verification tag; its chunks ([`super::sctp::chunk`]) are the
+    /// payload.
+    pub fn sctp(src: SocketAddr, dst: SocketAddr, tag: u32) -> Self {
+        let common = Common { sport: src.port(), dport: dst.port(), tag };
+        Self::new(src.ip(), dst.ip(), Transport::Sctp(common))
     }
 
     /// An ICMP or ICMPv6 message, by the family of the addresses; the 4 bytes behind its checksum
@@ -104,9 +112,15 @@ impl Packet {
     }
 
     /// UDP without a checksum: the field is zero.
+    /// UDP or SCTP without a checksum: the field is zero.
     #[must_use]
     pub fn no_checksum(self) -> Self {
-        self.set(Field::UdpChecksum, 0)
+        match self.transport {
+            Transport::Sctp(_) => {
+                self.set(Field::SctpChecksumHigh, 0).set(Field::SctpChecksumLow, 0)
+            }
+            _ => self.set(Field::UdpChecksum, 0),
+        }
     }
 
     fn tcp_header(mut self, change: impl FnOnce(&mut Tcp)) -> Self {

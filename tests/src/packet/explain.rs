@@ -9,9 +9,13 @@ use std::{
 };
 
 use etherparse::{IpNumber, IpPayloadSlice, LinkSlice, NetSlice, SlicedPacket, TransportSlice};
-use svclb_common::checksum;
+use svclb_common::{checksum, tuple::SCTP};
 
-use super::{flags, network::pseudo_sum};
+use super::{
+    flags,
+    network::pseudo_sum,
+    sctp::{self, Common},
+};
 
 /// What a frame starts with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +56,8 @@ pub struct Seen {
     pub is_fragment: bool,
     /// The TCP header's numbers.
     pub tcp: Option<Segment>,
+    /// SCTP's verification tag.
+    pub tag: Option<u32>,
     /// What follows the transport header, or the IP headers where there is none.
     pub payload: Vec<u8>,
 }
@@ -85,7 +91,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// Takes `frame` apart and verifies its lengths and checksums (IPv4 header; TCP, UDP and ICMP with
-/// their pseudo headers).
+/// their pseudo headers; SCTP).
 pub fn explain(frame: &[u8], link: Link) -> Result<Seen, Fault> {
     let malformed = |e: &dyn fmt::Display| Fault::Malformed(e.to_string());
     let packet = match link {
@@ -98,7 +104,7 @@ pub fn explain(frame: &[u8], link: Link) -> Result<Seen, Fault> {
     if !payload.fragmented {
         check_transport(src, dst, payload)?;
     }
-    let (ports, tcp, bytes) = transport(packet.transport.as_ref(), payload);
+    let Inside { ports, tcp, tag, bytes } = inside(packet.transport.as_ref(), payload);
     Ok(Seen {
         macs: packet.link.as_ref().and_then(macs),
         vlans: packet.vlan_ids().iter().map(|id| id.value()).collect(),
@@ -108,6 +114,7 @@ pub fn explain(frame: &[u8], link: Link) -> Result<Seen, Fault> {
         ttl,
         is_fragment: payload.fragmented,
         tcp,
+        tag,
         payload: bytes.to_vec(),
     })
 }
@@ -137,27 +144,52 @@ fn check_transport(src: IpAddr, dst: IpAddr, ip: &IpPayloadSlice<'_>) -> Result<
         IpNumber::UDP if src.is_ipv4() && ip.payload.get(6..8) == Some(&[0, 0]) => return Ok(()),
         IpNumber::UDP => pseudo,
         IpNumber::ICMP => 0,
+        IpNumber::SCTP => return check_sctp(ip.payload),
         _ => return Ok(()),
     };
     let whole = checksum::fold(checksum::sum(ip.payload) + pseudo);
     if whole == !0 { Ok(()) } else { Err(Fault::TransportChecksum(ip.ip_number.0)) }
 }
 
-fn transport<'a>(
-    transport: Option<&TransportSlice<'a>>,
-    ip: &IpPayloadSlice<'a>,
-) -> ((u16, u16), Option<Segment>, &'a [u8]) {
+fn check_sctp(packet: &[u8]) -> Result<(), Fault> {
+    match packet.get(sctp::CHECKSUM) {
+        None => Err(Fault::Malformed("SCTP header cut off".to_owned())),
+        Some(crc) if crc == sctp::checksum(packet) => Ok(()),
+        Some(_) => Err(Fault::TransportChecksum(SCTP)),
+    }
+}
+
+/// What the transport header says.
+struct Inside<'a> {
+    ports: (u16, u16),
+    tcp: Option<Segment>,
+    tag: Option<u32>,
+    bytes: &'a [u8],
+}
+
+fn inside<'a>(transport: Option<&TransportSlice<'a>>, ip: &IpPayloadSlice<'a>) -> Inside<'a> {
+    let unknown = Inside { ports: (0, 0), tcp: None, tag: None, bytes: ip.payload };
     match transport {
         Some(TransportSlice::Tcp(tcp)) => {
             let (seq, ack) = (tcp.sequence_number(), tcp.acknowledgment_number());
-            let bits = tcp.header_slice()[13];
+            let segment = Segment { seq, ack, flags: tcp.header_slice()[13] };
             let ports = (tcp.source_port(), tcp.destination_port());
-            (ports, Some(Segment { seq, ack, flags: bits }), tcp.payload())
+            Inside { ports, tcp: Some(segment), bytes: tcp.payload(), ..unknown }
         }
         Some(TransportSlice::Udp(udp)) => {
-            ((udp.source_port(), udp.destination_port()), None, udp.payload())
+            let ports = (udp.source_port(), udp.destination_port());
+            Inside { ports, bytes: udp.payload(), ..unknown }
         }
-        _ => ((0, 0), None, ip.payload),
+        _ if ip.ip_number == IpNumber::SCTP && !ip.fragmented => match Common::of(ip.payload) {
+            Some(Common { sport, dport, tag }) => Inside {
+                ports: (sport, dport),
+                tag: Some(tag),
+                bytes: &ip.payload[sctp::HEADER..],
+                ..unknown
+            },
+            None => unknown,
+        },
+        _ => unknown,
     }
 }
 

@@ -28,6 +28,14 @@ pub enum Field {
     UdpLength,
     /// UDP checksum.
     UdpChecksum,
+    /// The upper half of SCTP's verification tag.
+    SctpTag,
+    /// The upper half of SCTP's checksum.
+    SctpChecksumHigh,
+    /// The lower half.
+    SctpChecksumLow,
+    /// Length in bytes of an SCTP packet's first chunk.
+    SctpChunkLength,
     /// ICMP and ICMPv6 checksum.
     IcmpChecksum,
 }
@@ -46,6 +54,10 @@ impl Field {
             | Self::TcpChecksum
             | Self::UdpLength
             | Self::UdpChecksum
+            | Self::SctpTag
+            | Self::SctpChecksumHigh
+            | Self::SctpChecksumLow
+            | Self::SctpChunkLength
             | Self::IcmpChecksum => Layer::Transport,
             _ => Layer::Network,
         }
@@ -54,7 +66,12 @@ impl Field {
     pub(super) fn is_checksum(self) -> bool {
         matches!(
             self,
-            Self::Ipv4Checksum | Self::TcpChecksum | Self::UdpChecksum | Self::IcmpChecksum
+            Self::Ipv4Checksum
+                | Self::TcpChecksum
+                | Self::UdpChecksum
+                | Self::SctpChecksumHigh
+                | Self::SctpChecksumLow
+                | Self::IcmpChecksum
         )
     }
 
@@ -84,6 +101,10 @@ impl Field {
             Self::TcpChecksum => (16, 0xffff),
             Self::UdpLength => (4, 0xffff),
             Self::UdpChecksum => (6, 0xffff),
+            Self::SctpTag => (4, 0xffff),
+            Self::SctpChecksumHigh => (8, 0xffff),
+            Self::SctpChecksumLow => (10, 0xffff),
+            Self::SctpChunkLength => (14, 0xffff),
             Self::IcmpChecksum => (2, 0xffff),
         }
     }

@@ -16,6 +16,7 @@ mod builder;
 mod explain;
 mod field;
 mod network;
+pub mod sctp;
 mod transport;
 
 pub use builder::{Packet, STATION, THIS_NODE};

@@ -1,7 +1,7 @@
-//! What an IP packet carries: TCP, UDP, ICMP or bytes of any protocol.
+//! What an IP packet carries: TCP, UDP, SCTP, ICMP or bytes of any protocol.
 
-use super::{field::Field, flags};
-use svclb_common::tuple::{TCP, UDP};
+use super::{field::Field, flags, sctp::Common};
+use svclb_common::tuple::{SCTP, TCP, UDP};
 
 /// A TCP header but for its checksum.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ impl Tcp {
 pub(super) enum Transport {
     Tcp(Tcp),
     Udp { ports: (u16, u16) },
+    Sctp(Common),
     Icmp { v6: bool, kind: u8, code: u8, rest: [u8; 4] },
     Other(u8),
 }
@@ -42,6 +43,7 @@ impl Transport {
         match self {
             Self::Tcp(_) => TCP,
             Self::Udp { .. } => UDP,
+            Self::Sctp(_) => SCTP,
             Self::Icmp { v6: false, .. } => 1,
             Self::Icmp { v6: true, .. } => 58,
             Self::Other(protocol) => *protocol,
@@ -58,18 +60,19 @@ impl Transport {
                 header.extend([0, 0]);
                 header
             }
+            Self::Sctp(common) => common.packet(&[]),
             Self::Icmp { kind, code, rest, .. } => [&[*kind, *code, 0, 0][..], rest].concat(),
             Self::Other(_) => Vec::new(),
         }
     }
 
-    /// The checksum's field, if this protocol has one.
+    /// The Internet checksum's field, if this protocol has one.
     pub(super) fn checksum(&self) -> Option<Field> {
         match self {
             Self::Tcp(_) => Some(Field::TcpChecksum),
             Self::Udp { .. } => Some(Field::UdpChecksum),
             Self::Icmp { .. } => Some(Field::IcmpChecksum),
-            Self::Other(_) => None,
+            Self::Sctp(_) | Self::Other(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod peer;
 pub mod ping;
 pub mod probe;
 pub mod report;
+pub mod sctp;
 pub mod server;
 pub mod trace;
 pub mod udp;

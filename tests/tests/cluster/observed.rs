@@ -67,24 +67,27 @@ fn measured(world: &mut World) -> Result<()> {
 /// Both nodes' agents find the same thing wrong, twice; one Event says so.
 fn told_once(world: &mut World) -> Result<()> {
     world.balance()?;
-    let spec = |sctp: &[u16]| {
-        let sctp = sctp.iter().map(
-            |port| json!({ "name": format!("sctp-{port}"), "protocol": "SCTP", "port": port }),
-        );
-        let all = ports(PORT).as_array().into_iter().flatten().cloned().chain(sctp).collect();
-        json!({ "type": "ClusterIP", "selector": { "app": "none" }, "ports": Value::Array(all) })
+    let spec = |external: &[&str]| {
+        json!({
+            "type": "ClusterIP",
+            "ipFamilyPolicy": "SingleStack",
+            "ipFamilies": ["IPv4"],
+            "selector": { "app": "none" },
+            "ports": ports(PORT),
+            "externalIPs": external,
+        })
     };
-    world.put_service("unserved", &spec(&[7000]))?;
+    world.put_service("unserved", &spec(&["2001:db8:77::1"]))?;
     let both = world.lab.nodes.iter().map(|node| {
         wait_for("an Event to be dealt with", SOON, || (tried(node) >= 1.0).then_some(()))
             .with_context(|| node.agent_log(10))
     });
     both.collect::<Result<()>>()?;
-    // Another port is another problem with the same reason: both agents hear of it.
-    world.put_service("unserved", &spec(&[7000, 7001]))?;
+    // Another address is another problem with the same reason: both agents hear of it.
+    world.put_service("unserved", &spec(&["2001:db8:77::1", "2001:db8:77::2"]))?;
     for node in &world.lab.nodes {
         wait_for("the second problem", SOON, || {
-            node.agent_log(usize::MAX).contains("spec.ports[3].protocol").then_some(())
+            node.agent_log(usize::MAX).contains("2001:db8:77::2").then_some(())
         })?;
     }
     let events = events(world, "unserved")?;
@@ -92,9 +95,9 @@ fn told_once(world: &mut World) -> Result<()> {
     let event = &events[0];
     ensure!(event["reason"] == "NotServed" && event["type"] == "Warning", "{event}");
     let note = event["note"].as_str().context("no note")?;
-    ensure!(note.contains("spec.ports[2].protocol: SCTP is not served"), "{note}");
+    ensure!(note.contains("spec.externalIPs: not served at 2001:db8:77::1"), "{note}");
     let described = world.cluster.kubectl(&["describe", "service", "unserved"], "")?;
-    ensure!(described.contains("SCTP is not served"), "{described}");
+    ensure!(described.contains("not served at 2001:db8:77::1"), "{described}");
     world.delete_service("unserved")
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Fields<'a> {
     /// Of `status.loadBalancer.ingress`, an entry each.
     pub(crate) ingress: &'a [&'a str],
     pub(crate) families: &'a [Family],
-    /// TCP, UDP or both.
+    /// TCP, UDP, SCTP.
     pub(crate) protocols: &'a [&'a str],
     pub(crate) endpoints: &'a [&'a str],
 }
@@ -119,8 +119,7 @@ impl Custom {
         let names: Vec<_> = families.iter().map(|family| family.name()).collect();
         let more: String = spec.iter().map(|field| format!("  {field}\n")).collect();
         let port = |protocol: &&str| {
-            let (name, node_port) =
-                (if *protocol == "TCP" { "http" } else { "echo" }, self.node_port());
+            let (name, node_port) = (port_name(protocol), self.node_port());
             format!(
                 "  - {{name: {name}, protocol: {protocol}, port: 80, targetPort: {name}, \
                  nodePort: {node_port}}}\n"
@@ -138,9 +137,17 @@ impl Custom {
         );
         let places = endpoints.iter().map(|name| place(&world.lab, name));
         let places = places.collect::<Result<Vec<_>>>()?;
-        let ports = [("http", "TCP", PORT), ("echo", "UDP", PORT)];
+        let ports = ["TCP", "UDP", "SCTP"].map(|name| (port_name(name), name, PORT));
         let slices = families.iter().map(|family| slice(name, *family, &places, &ports));
         Ok([service].into_iter().chain(slices).collect::<Vec<_>>().join("---\n"))
+    }
+}
+
+fn port_name(protocol: &str) -> &'static str {
+    match protocol {
+        "TCP" => "http",
+        "UDP" => "echo",
+        _ => "signal",
     }
 }
 

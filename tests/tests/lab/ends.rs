@@ -33,11 +33,11 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 fn survive(world: &mut World, family: Family) -> Result<()> {
     let connections = begun_elsewhere(world, family, &["--takeover"])?;
     let served = || -> Result<()> {
-        let before = world.lab.node(1).outcome("tcp_left_to_kernel")?;
+        let before = world.lab.node(1).outcome("left_to_kernel")?;
         for mut connection in connections {
             connection.asks().context("the other proxy's connection")?;
         }
-        ensure!(world.lab.node(1).outcome("tcp_left_to_kernel")? > before, "not counted");
+        ensure!(world.lab.node(1).outcome("left_to_kernel")? > before, "not counted");
         asks_anew(world, family)
     };
     let served = served();

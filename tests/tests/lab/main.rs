@@ -29,6 +29,7 @@ mod ranges;
 mod reach;
 mod refusals;
 mod scenario;
+mod sctp;
 mod services;
 mod talk;
 mod tuples;
@@ -56,6 +57,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     node_ports::SCENARIOS,
     tuples::SCENARIOS,
     untouched::SCENARIOS,
+    sctp::SCENARIOS,
     odd::SCENARIOS,
     errors::SCENARIOS,
     objects::SCENARIOS,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use svclb::plan::operation::Protocol::{self, Tcp, Udp};
+use svclb::plan::operation::Protocol::{self, Sctp, Tcp, Udp};
 use svclb_common::{echo, outcome::Outcome};
 use svclb_tests::{
     packet::{Extension, Field, Link, Packet, STATION, Seen, THIS_NODE, explain, flags},
@@ -58,7 +58,7 @@ fn unreachable(programs: &Programs, frame: &[u8]) {
 
 fn each_protocol(mut test: impl FnMut(&mut Programs, Addresses, Protocol)) {
     for addresses in families() {
-        for protocol in [Tcp, Udp] {
+        for protocol in [Tcp, Udp, Sctp] {
             test(&mut load(), addresses, protocol);
         }
     }
@@ -68,7 +68,7 @@ fn refused(programs: &Programs, protocol: Protocol, src: SocketAddr, dst: Socket
     let frame = opening(protocol, src, dst);
     match protocol {
         Tcp => drop(reset(programs, &frame)),
-        Udp => unreachable(programs, &frame),
+        Udp | Sctp => unreachable(programs, &frame),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use svclb::plan::operation::Protocol::{self, Tcp, Udp};
+use svclb::plan::operation::Protocol::{self, Sctp, Tcp, Udp};
 use svclb_tests::{
     packet::flags,
     programs::{
@@ -48,7 +48,7 @@ pub(crate) fn go_on(
 ) {
     let packet = |src, dst| match protocol {
         Tcp => segment(src, dst, flags::ACK),
-        Udp => answer(Udp, src, dst),
+        Udp | Sctp => answer(protocol, src, dst),
     };
     let seen = pass(programs, Ingress, &packet(client, vip));
     assert_eq!((seen.src, seen.dst), (client, backend));

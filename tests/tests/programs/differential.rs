@@ -22,6 +22,7 @@ const MET: &[&str] = &[
     "no_local_endpoint",
     "source_range",
     "tcp_no_flow",
+    "sctp_no_flow",
     "flow_opened",
     "closed_flow_reused",
     "flow_forgotten",

@@ -8,7 +8,7 @@ mod roles;
 
 use std::net::{IpAddr, SocketAddr};
 
-use svclb::plan::operation::Protocol::{self, Tcp, Udp};
+use svclb::plan::operation::Protocol::{self, Sctp, Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
     packet::Packet,
@@ -85,6 +85,7 @@ fn quoted(protocol: Protocol, (src, dst): Ends) -> Packet {
     let packet = match protocol {
         Tcp => Packet::tcp(src, dst).numbers(7, 11).tcp_options(&[2, 4, 5, 180]),
         Udp => Packet::udp(src, dst),
+        Sctp => Packet::sctp(src, dst, 7),
     };
     packet.payload(b"what was on its way").ttl(1)
 }
@@ -117,7 +118,7 @@ fn load() -> Programs {
 
 fn each(mut test: impl FnMut(&mut Programs, Addresses, Protocol)) {
     for addresses in families() {
-        for protocol in [Tcp, Udp] {
+        for protocol in [Tcp, Udp, Sctp] {
             test(&mut load(), addresses, protocol);
         }
     }

@@ -15,13 +15,17 @@ mod nat;
 mod objects;
 mod policies;
 mod pressure;
+mod sctp;
 mod vanish;
 
 use std::net::SocketAddr;
 
 use svclb::plan::operation::Protocol;
 use svclb_tests::{
-    packet::{Link, Packet, Seen, explain, flags},
+    packet::{
+        Link, Packet, Seen, explain, flags,
+        sctp::{self as chunks, kind},
+    },
     programs::{Action, Hook, Programs},
 };
 
@@ -30,6 +34,7 @@ fn opening(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
     match protocol {
         Protocol::Tcp => segment(src, dst, flags::SYN),
         Protocol::Udp => Packet::udp(src, dst).payload(b"ping").ethernet().build(),
+        Protocol::Sctp => chunk(src, dst, kind::INIT),
     }
 }
 
@@ -38,12 +43,19 @@ fn answer(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
     match protocol {
         Protocol::Tcp => segment(src, dst, flags::SYN | flags::ACK),
         Protocol::Udp => Packet::udp(src, dst).payload(b"pong").ethernet().build(),
+        Protocol::Sctp => chunk(src, dst, kind::INIT_ACK),
     }
 }
 
 /// A TCP segment with these flags.
 fn segment(src: SocketAddr, dst: SocketAddr, flags: u8) -> Vec<u8> {
     Packet::tcp(src, dst).flags(flags).payload(b"data").ethernet().build()
+}
+
+/// An SCTP packet with one chunk, whose verification tag is zero where it must be.
+fn chunk(src: SocketAddr, dst: SocketAddr, kind: u8) -> Vec<u8> {
+    let payload = chunks::chunk(kind, 0, b"contents");
+    Packet::sctp(src, dst, chunks::tag(kind)).payload(&payload).ethernet().build()
 }
 
 /// What a frame says; its checksums and lengths are right.

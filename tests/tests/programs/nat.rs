@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use svclb::plan::operation::Protocol::{self, Tcp, Udp};
+use svclb::plan::operation::Protocol::{self, Sctp, Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
     packet::{Extension, Packet, flags},
@@ -23,7 +23,7 @@ fn load() -> Programs {
 
 fn each(mut test: impl FnMut(&mut Programs, Addresses, Protocol)) {
     for addresses in families() {
-        for protocol in [Tcp, Udp] {
+        for protocol in [Tcp, Udp, Sctp] {
             test(&mut load(), addresses, protocol);
         }
     }

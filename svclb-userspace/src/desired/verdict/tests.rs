@@ -101,6 +101,7 @@ fn tcp_is_refused_with_a_reset_and_everything_else_as_port_unreachable() {
     for refused in [Verdict::NoEndpoint, Verdict::NoPort] {
         assert_eq!(refused.action(Some(Protocol::Tcp)), Action::Reset);
         assert_eq!(refused.action(Some(Protocol::Udp)), Action::Unreachable);
+        assert_eq!(refused.action(Some(Protocol::Sctp)), Action::Unreachable);
         assert_eq!(refused.action(None), Action::Unreachable);
     }
 }

@@ -31,13 +31,11 @@ pub(in crate::source) fn service(object: &objects::Service) -> Option<Service> {
 }
 
 fn ports(spec: &ServiceSpec) -> impl Iterator<Item = Port> {
-    spec.ports.iter().filter_map(|port| {
-        port.protocol.protocol().map(|protocol| Port {
-            name: port.name.as_str().into(),
-            protocol,
-            port: port.port.get(),
-            node_port: port.node_port,
-        })
+    spec.ports.iter().map(|port| Port {
+        name: port.name.as_str().into(),
+        protocol: port.protocol.protocol(),
+        port: port.port.get(),
+        node_port: port.node_port,
     })
 }
 

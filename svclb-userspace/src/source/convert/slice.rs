@@ -29,7 +29,7 @@ pub(in crate::source) fn slice(
     let Some(service) = object.metadata.labels.get(SERVICE_NAME) else { return Ok(None) };
     let ports = object.ports.iter().filter_map(|port| {
         let name = port.name.as_deref()?.into();
-        Some(EndpointPort { name, protocol: port.protocol.protocol()?, port: port.port?.get() })
+        Some(EndpointPort { name, protocol: port.protocol.protocol(), port: port.port?.get() })
     });
     let endpoints = object.endpoints.iter().enumerate();
     let endpoints = endpoints.map(|(i, from)| endpoint(i, from, family));

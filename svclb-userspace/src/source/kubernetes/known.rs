@@ -54,7 +54,7 @@ impl Known {
     /// Takes an object in. One that cannot be used stays what it was.
     fn set(&mut self, object: &Raw) -> (Option<ObjectKey>, Batch) {
         let (key, change, problems) = match read_as(self.kind, &object.value, "") {
-            Read::Object(id, object, notes) => (id.key.clone(), change(id.key, *object), notes),
+            Read::Object(id, object) => (id.key.clone(), change(id.key, *object), Vec::new()),
             Read::Broken(Some(id), problem) => (id.key, None, vec![problem]),
             Read::Broken(None, problem) => {
                 return (None, Batch { changes: Vec::new(), problems: vec![problem] });

@@ -162,7 +162,7 @@ impl Allocator {
                 continue;
             }
             let is_it = |port: &&mut ServicePort| {
-                port.name == *name && port.protocol.protocol() == Some(*protocol)
+                port.name == *name && port.protocol.protocol() == *protocol
             };
             match (spec.ports.iter_mut().find(is_it), given) {
                 (Some(port), Some(given)) => port.node_port = given,
@@ -180,7 +180,7 @@ impl Allocator {
         let addresses = families.map(|family| ((key.clone(), family), given(family))).collect();
         let any = has_node_ports(spec);
         let node_ports = spec.ports.iter().filter_map(|port| {
-            let key = (key.clone(), port.name.clone(), port.protocol.protocol()?);
+            let key = (key.clone(), port.name.clone(), port.protocol.protocol());
             let given = Some(port.node_port).filter(|number| *number != 0);
             (any || given.is_some()).then_some((key, given))
         });

@@ -75,8 +75,7 @@ impl Parsed {
                 self.broken.extend(id);
                 self.problems.push(problem.at(file, document));
             }
-            Read::Object(id, object, notes) => {
-                self.problems.extend(notes.into_iter().map(|note| note.at(file, document)));
+            Read::Object(id, object) => {
                 if let Some((first, _)) = self.objects.get(&id) {
                     let message = format!("defined in document {first} already; ignored here");
                     self.problems.push(Problem::new(&id, "", message).at(file, document));

@@ -79,7 +79,7 @@ fn ports(ports: &[ServicePort], pod: &Pod) -> Vec<EndpointPort> {
                 known.find(|p| p.name == *name && p.protocol == port.protocol)?.container_port
             }
         };
-        let protocol = port.protocol.protocol()?;
+        let protocol = port.protocol.protocol();
         Some(EndpointPort { name: port.name.as_str().into(), protocol, port: number.get() })
     };
     ports.iter().filter_map(target).collect()

@@ -67,12 +67,12 @@ pub(in crate::source) enum Transport {
 }
 
 impl Transport {
-    /// The protocol, if svclb balances it.
-    pub(in crate::source) fn protocol(self) -> Option<Protocol> {
+    /// The protocol that svclb balances.
+    pub(in crate::source) fn protocol(self) -> Protocol {
         match self {
-            Self::Tcp => Some(Protocol::Tcp),
-            Self::Udp => Some(Protocol::Udp),
-            Self::Sctp => None,
+            Self::Tcp => Protocol::Tcp,
+            Self::Udp => Protocol::Udp,
+            Self::Sctp => Protocol::Sctp,
         }
     }
 }

@@ -19,7 +19,8 @@ fn what_is_built_right_is_seen_right() {
     for v6 in [false, true] {
         let (src, dst) = ends(v6);
         for payload in [&b""[..], b"odd", b"even", &[0xff; 1400]] {
-            for packet in [Packet::tcp(src, dst), Packet::udp(src, dst)] {
+            for packet in [Packet::tcp(src, dst), Packet::udp(src, dst), Packet::sctp(src, dst, 7)]
+            {
                 let packet = packet.payload(payload).ttl(7);
                 let bare = explain(&packet.build(), Link::None).unwrap();
                 assert_eq!((bare.src, bare.dst, bare.ttl), (src, dst, 7));
@@ -131,5 +132,21 @@ fn fragments_put_together_are_the_datagram() {
         let whole: Vec<u8> = parts.into_iter().flat_map(|part| part.payload).collect();
         assert_eq!(whole[8..], [0xa5; 3_000]);
         assert_eq!(whole.len(), 3_008);
+    }
+}
+
+#[test]
+fn a_wrong_crc_of_sctp_is_a_fault() {
+    for (src, dst) in [ends(false), ends(true)] {
+        let chunks = sctp::chunk(sctp::kind::DATA, 3, b"data");
+        let frame = Packet::sctp(src, dst, 0xabcd).payload(&chunks).build();
+        let seen = explain(&frame, Link::None).unwrap();
+        assert_eq!((seen.src, seen.dst, seen.tag), (src, dst, Some(0xabcd)));
+        let start = frame.len() - sctp::HEADER - chunks.len();
+        for at in start..frame.len() {
+            let mut wrong = frame.clone();
+            wrong[at] ^= 1;
+            assert_eq!(explain(&wrong, Link::None), Err(Fault::TransportChecksum(SCTP)), "{at}");
+        }
     }
 }
