@@ -139,10 +139,10 @@ impl Drop for OtherProxy<'_> {
 }
 
 /// An HTTP connection that is kept.
-struct Held(TcpStream);
+pub(crate) struct Held(TcpStream);
 
 impl Held {
-    fn open(netns: &Netns, dst: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(netns: &Netns, dst: SocketAddr) -> Result<Self> {
         let stream = netns.run(|| TcpStream::connect_timeout(&dst, SOON).context("connect"));
         let stream = stream.with_context(|| format!("HTTP to {dst}"))?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -150,7 +150,7 @@ impl Held {
     }
 
     /// One more request and its answer, which ends with the first line of its body.
-    fn asks(&mut self) -> Result<()> {
+    pub(crate) fn asks(&mut self) -> Result<()> {
         self.0.write_all(b"GET / HTTP/1.1\r\nhost: svclb-lab\r\n\r\n")?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"}\n") {

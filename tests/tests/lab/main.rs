@@ -23,6 +23,7 @@ mod objects;
 mod observed;
 mod odd;
 mod policies;
+mod pressure;
 mod ranges;
 mod reach;
 mod refusals;
@@ -61,6 +62,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     affinity::SCENARIOS,
     families::SCENARIOS,
     ends::SCENARIOS,
+    pressure::SCENARIOS,
     load::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,
