@@ -15,6 +15,7 @@ mod housekeeper;
 mod main_loop;
 mod observe;
 mod passes;
+mod pressure;
 mod programmer;
 mod ready;
 mod stop;
@@ -168,7 +169,7 @@ async fn main_loop(
     let (node, source) = (options.node_name.as_str().into(), &options.source);
     let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;
     programmer.set_reporter(source.reporter());
-    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
+    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins, source.reporter())?);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;
     Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))

@@ -1,7 +1,9 @@
 //! The rows of the contract, and the tests beside the scenarios that
 //! prove each.
 
-mod life_of_flows;
+mod flows;
+mod health;
+mod packets;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +42,9 @@ pub const SECTIONS: &[Section] = &[
     Section { number: 5, title: "Source addresses", rows: SOURCES },
     Section { number: 6, title: "NodePort", rows: NODE_PORT },
     Section { number: 7, title: "Session affinity", rows: AFFINITY },
-    Section { number: 8, title: "Flows and their ends", rows: life_of_flows::FLOWS },
-    Section { number: 9, title: "Errors, fragments, families", rows: life_of_flows::PACKETS },
-    Section { number: 10, title: "Health and readiness", rows: life_of_flows::HEALTH },
+    Section { number: 8, title: "Flows and their ends", rows: flows::FLOWS },
+    Section { number: 9, title: "Errors, fragments, families", rows: packets::PACKETS },
+    Section { number: 10, title: "Health and readiness", rows: health::HEALTH },
     Section { number: 11, title: "Getting started and going away", rows: LIFE },
 ];
 

@@ -16,6 +16,7 @@ use tokio::net::TcpSocket;
 
 use crate::{
     client::Source::{Kept, Masqueraded},
+    life::nothing_left,
     scenario::Scenario,
     services::FAR,
     world::World,
@@ -31,29 +32,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn survive(world: &mut World, family: Family) -> Result<()> {
-    let connections = begun_elsewhere(world, family, &["--takeover"])?;
-    let served = || -> Result<()> {
+    begun_elsewhere(world, family, &["--takeover"], |world, connections| {
         let before = world.lab.node(1).outcome("left_to_kernel")?;
         for mut connection in connections {
             connection.asks().context("the other proxy's connection")?;
         }
         ensure!(world.lab.node(1).outcome("left_to_kernel")? > before, "not counted");
         asks_anew(world, family)
-    };
-    let served = served();
-    world.restart_agent(1, &[])?;
-    served
+    })
 }
 
 fn reset(world: &mut World, family: Family) -> Result<()> {
-    for mut connection in begun_elsewhere(world, family, &[])? {
-        let began = Instant::now();
-        let error = connection.asks().err().context("the connection goes on")?;
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        ensure!(kind == Some(ErrorKind::ConnectionReset), "no reset: {error:#}");
-        ensure!(began.elapsed() < AT_ONCE, "the reset took {:?}", began.elapsed());
-    }
-    asks_anew(world, family)
+    begun_elsewhere(world, family, &[], |world, connections| {
+        for mut connection in connections {
+            let began = Instant::now();
+            let error = connection.asks().err().context("the connection goes on")?;
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            ensure!(kind == Some(ErrorKind::ConnectionReset), "no reset: {error:#}");
+            ensure!(began.elapsed() < AT_ONCE, "the reset took {:?}", began.elapsed());
+        }
+        asks_anew(world, family)
+    })
 }
 
 /// New connections are svclb's.
@@ -63,29 +62,42 @@ fn asks_anew(world: &World, family: Family) -> Result<()> {
     world.outsiders()[0].asks(at_node, FAR.endpoints, Masqueraded)
 }
 
-/// Connections from a pod and from outside through another proxy's rules, made while svclb is not
-/// on node 1; now it is, with `options`, and the rules are gone.
-fn begun_elsewhere(world: &mut World, family: Family, options: &[&str]) -> Result<[Held; 2]> {
+/// Connects from a pod and from outside through another proxy's rules while svclb is not on node 1,
+/// then starts it with `options` beside them, and looks what `check` says of the connections.
+fn begun_elsewhere(
+    world: &mut World,
+    family: Family,
+    options: &[&str],
+    check: impl FnOnce(&World, [Held; 2]) -> Result<()>,
+) -> Result<()> {
     world.agents.remove(0).terminate()?;
-    let begin = || -> Result<[Held; 2]> {
-        world.lab.node(1).svclb(&["unload"])?;
-        let _rules = OtherProxy::serve(world, family)?;
-        let (pod, client) = (world.asker("web-2")?.netns, world.lab.external().netns());
-        let mut connections = [
-            Held::open(pod, FAR.cluster(family))?,
-            Held::open(client, FAR.at(world.lab.node(1), family))?,
-        ];
-        connections.iter_mut().try_for_each(Held::asks)?;
-        Ok(connections)
-    };
-    let connections = begin();
-    let agent = world.start_agent_with(1, options)?;
+    let checked = beside_other(world, family, options, check);
+    let agent = world.start_agent(1)?;
     world.agents.insert(0, agent);
-    connections
+    checked
 }
 
-/// Rules as kube-proxy writes them, for one service: connections that conntrack has begun outlive
-/// them.
+fn beside_other(
+    world: &World,
+    family: Family,
+    options: &[&str],
+    check: impl FnOnce(&World, [Held; 2]) -> Result<()>,
+) -> Result<()> {
+    let node = world.lab.node(1);
+    node.svclb(&["unload"])?;
+    nothing_left(node)?;
+    let _rules = OtherProxy::serve(world, family)?;
+    let (pod, client) = (world.asker("web-2")?.netns, world.lab.external().netns());
+    let mut connections =
+        [Held::open(pod, FAR.cluster(family))?, Held::open(client, FAR.at(node, family))?];
+    connections.iter_mut().try_for_each(Held::asks)?;
+    let agent = world.start_agent_with(1, options)?;
+    let checked = check(world, connections);
+    agent.terminate()?;
+    checked
+}
+
+/// Rules as kube-proxy writes them, for one service.
 struct OtherProxy<'a> {
     node: &'a Netns,
     family: &'static str,
@@ -127,10 +139,10 @@ impl Drop for OtherProxy<'_> {
 }
 
 /// An HTTP connection that is kept.
-struct Held(TcpStream);
+pub(crate) struct Held(TcpStream);
 
 impl Held {
-    fn open(netns: &Netns, dst: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(netns: &Netns, dst: SocketAddr) -> Result<Self> {
         let stream = netns.run(|| TcpStream::connect_timeout(&dst, SOON).context("connect"));
         let stream = stream.with_context(|| format!("HTTP to {dst}"))?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -138,7 +150,7 @@ impl Held {
     }
 
     /// One more request and its answer, which ends with the first line of its body.
-    fn asks(&mut self) -> Result<()> {
+    pub(crate) fn asks(&mut self) -> Result<()> {
         self.0.write_all(b"GET / HTTP/1.1\r\nhost: svclb-lab\r\n\r\n")?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"}\n") {

@@ -131,7 +131,8 @@ fn unload(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-fn nothing_left(node: &Node) -> Result<()> {
+/// Waits until nothing of svclb is left on a node that was told to unload it.
+pub(crate) fn nothing_left(node: &Node) -> Result<()> {
     // A bpffs shows two files of its own.
     let pinned = fs::read_dir(node.bpffs()).context("bpffs")?.flatten().map(|e| e.file_name());
     let pinned: Vec<_> =

@@ -25,6 +25,7 @@ mod objects;
 mod observed;
 mod odd;
 mod policies;
+mod pressure;
 mod ranges;
 mod reach;
 mod refusals;
@@ -67,6 +68,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     affinity::SCENARIOS,
     families::SCENARIOS,
     ends::SCENARIOS,
+    pressure::SCENARIOS,
     load::SCENARIOS,
     vanish::SCENARIOS,
     observed::SCENARIOS,

@@ -1,8 +1,10 @@
-//! Kubernetes Events on Services: what their owners should know.
+//! Kubernetes Events on Services: what their owners should know. And on the Node: what its operator
+//! should.
 
 mod limit;
+mod node;
 
-use std::{sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use k8s_openapi::{
     api::{
@@ -32,10 +34,19 @@ const NOTE: usize = 1024;
 /// Who reports, as `kubectl describe` shows it.
 const CONTROLLER: &str = "svclb";
 
-/// Tells the owners of Services what is wrong with them, as Events on the Service.
+/// Whom an Event is about, and why it is told.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Subject {
+    /// A Service, whose owner can help it.
+    Service(Concern),
+    /// This node: its flow table is too small.
+    Node,
+}
+
+/// Tells the owners of Services what is wrong with them, and a node's operator the same, as Events.
 #[derive(Clone, Debug)]
 pub struct Reporter {
-    queue: mpsc::Sender<(Concern, String)>,
+    queue: mpsc::Sender<(Subject, String)>,
     metrics: Arc<Metrics>,
 }
 
@@ -56,8 +67,16 @@ impl Reporter {
     /// Tells of a problem if it is one of a Service's owner, and was not told lately.
     pub fn report(&self, problem: &Problem) {
         let Some(concern) = &problem.concern else { return };
-        let note = problem.to_string();
-        if self.queue.try_send((concern.clone(), note)).is_err() {
+        self.send(Subject::Service(concern.clone()), problem.to_string());
+    }
+
+    /// Tells that the flow table is too small, unless that was told lately.
+    pub fn report_pressure(&self, note: String) {
+        self.send(Subject::Node, note);
+    }
+
+    fn send(&self, subject: Subject, note: String) {
+        if self.queue.try_send((subject, note)).is_err() {
             self.metrics.watches.event("dropped");
         }
     }
@@ -68,37 +87,59 @@ struct Writer {
     client: Client,
     node: Arc<str>,
     metrics: Arc<Metrics>,
-    limit: Limit,
+    limit: Limit<Subject>,
 }
 
 impl Writer {
-    async fn run(mut self, mut problems: mpsc::Receiver<(Concern, String)>) {
-        while let Some((concern, note)) = problems.recv().await {
-            if !self.limit.admits(&concern, Instant::now()) {
+    async fn run(mut self, mut problems: mpsc::Receiver<(Subject, String)>) {
+        while let Some((subject, note)) = problems.recv().await {
+            if !self.limit.admits(&subject, Instant::now()) {
                 continue;
             }
-            let result = match self.write(&concern, &note).await {
+            let result = match self.write(&subject, &note).await {
                 Ok(()) => "written",
                 // Another node's agent has told it.
                 Err(Error::Api(status)) if status.is_already_exists() => "known",
                 Err(error) => {
-                    self.limit.forget(&concern);
-                    warn!(service = %concern.service, %error, "Event not written: {note}");
+                    self.limit.forget(&subject);
+                    warn!(%subject, %error, "Event not written: {note}");
                     "failed"
                 }
             };
-            debug!(service = %concern.service, reason = concern.reason.name(), result, "Event");
+            debug!(%subject, result, "Event");
             self.metrics.watches.event(result);
         }
     }
 
-    async fn write(&self, concern: &Concern, note: &str) -> kube::Result<()> {
+    async fn write(&self, subject: &Subject, note: &str) -> kube::Result<()> {
+        match subject {
+            Subject::Service(concern) => self.write_service(concern, note).await,
+            Subject::Node => {
+                let event = node::event(&self.node, note, Timestamp::now());
+                let events: Api<Event> = Api::namespaced(self.client.clone(), node::NAMESPACE);
+                events.create(&PostParams::default(), &event).await.map(drop)
+            }
+        }
+    }
+
+    async fn write_service(&self, concern: &Concern, note: &str) -> kube::Result<()> {
         let namespace = &concern.service.namespace;
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let service = services.get(&concern.service.name).await?;
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let event = event(&service, concern, note, &self.node);
         events.create(&PostParams::default(), &event).await.map(drop)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(Concern { service, reason }) => {
+                write!(f, "Service {service}, {}", reason.name())
+            }
+            Self::Node => write!(f, "Node, {}", node::REASON),
+        }
     }
 }
 

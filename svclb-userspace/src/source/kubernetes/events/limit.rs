@@ -2,25 +2,30 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     time::{Duration, Instant},
 };
 
-use crate::problem::Concern;
-
-/// The same reason is not told again of the same Service for this long.
+/// The same reason is not told again of the same object for this long.
 const QUIET: Duration = Duration::from_secs(600);
 /// Concerns that are remembered; with more than that, new ones are not told.
 const CONCERNS: usize = 4096;
 
-/// What was told lately.
-#[derive(Debug, Default)]
-pub(super) struct Limit {
-    told: HashMap<Concern, Instant>,
+/// What was told lately, by object and reason.
+#[derive(Debug)]
+pub(super) struct Limit<C> {
+    told: HashMap<C, Instant>,
 }
 
-impl Limit {
+impl<C> Default for Limit<C> {
+    fn default() -> Self {
+        Self { told: HashMap::new() }
+    }
+}
+
+impl<C: Clone + Eq + Hash> Limit<C> {
     /// Whether to tell of it now; then it counts as told.
-    pub(super) fn admits(&mut self, concern: &Concern, now: Instant) -> bool {
+    pub(super) fn admits(&mut self, concern: &C, now: Instant) -> bool {
         self.told.retain(|_, at| now.saturating_duration_since(*at) < QUIET);
         let new = !self.told.contains_key(concern) && self.told.len() < CONCERNS;
         if new {
@@ -30,7 +35,7 @@ impl Limit {
     }
 
     /// It could not be told.
-    pub(super) fn forget(&mut self, concern: &Concern) {
+    pub(super) fn forget(&mut self, concern: &C) {
         self.told.remove(concern);
     }
 }
@@ -38,7 +43,10 @@ impl Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{problem::Reason, snapshot::ObjectKey};
+    use crate::{
+        problem::{Concern, Reason},
+        snapshot::ObjectKey,
+    };
 
     fn concern(name: &str, reason: Reason) -> Concern {
         Concern { service: ObjectKey::new("ns", name), reason }
