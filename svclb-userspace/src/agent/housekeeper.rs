@@ -62,7 +62,8 @@ impl Housekeeper {
             flows.extend(flow.filter(|flow: &FlowRecord| flow.facts.is_severed()));
         }
         if !flows.is_empty() {
-            debug!(flows = flows.len(), segments = teller.tell(&flows), "ends told");
+            let segments = teller.tell(&flows);
+            debug!(flows = flows.len(), segments, "ends of severed connections told");
         }
         Ok(!flows.is_empty())
     }
