@@ -25,6 +25,7 @@ mod policies;
 mod ranges;
 mod reach;
 mod refusals;
+mod rolling;
 mod scenario;
 mod services;
 mod talk;
@@ -63,6 +64,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     families::SCENARIOS,
     load::SCENARIOS,
     vanish::SCENARIOS,
+    rolling::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,
 ];
