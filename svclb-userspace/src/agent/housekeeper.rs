@@ -85,7 +85,8 @@ impl Housekeeper {
             flows.extend(self.flows.get(*family, *number)?.filter(is_severed));
         }
         if !flows.is_empty() {
-            debug!(flows = flows.len(), segments = teller.tell(&flows), "ends told");
+            let segments = teller.tell(&flows);
+            debug!(flows = flows.len(), segments, "ends of severed connections told");
         }
         Ok(!flows.is_empty())
     }

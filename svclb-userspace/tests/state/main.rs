@@ -14,3 +14,4 @@ mod render;
 mod scale;
 mod shortage;
 mod support;
+mod vanish;

@@ -69,10 +69,11 @@ const FRONTEND: [(u32, &str); 3] = [
     (frontend_flags::GUARDED, " guarded"),
 ];
 
-const BACKEND: [(u32, &str); 3] = [
+const BACKEND: [(u32, &str); 4] = [
     (backend_flags::SERVING as u32, " serving"),
     (backend_flags::LOCAL as u32, " local"),
     (backend_flags::LOCAL_ONLY as u32, " only"),
+    (backend_flags::VANISHED as u32, " vanished"),
 ];
 
 fn names(flags: u32, names: &[(u32, &str)]) -> String {

@@ -108,6 +108,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// How many connections have ended, well or not.
+    pub fn ended(&self) -> u64 {
+        self.control.ended()
+    }
+
     /// Waits until `more` further connections have ended, well or not.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ mod pressure;
 mod ranges;
 mod reach;
 mod refusals;
+mod rolling;
 mod scenario;
 mod sctp;
 mod services;
@@ -71,6 +72,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     pressure::SCENARIOS,
     load::SCENARIOS,
     vanish::SCENARIOS,
+    rolling::SCENARIOS,
     observed::SCENARIOS,
     health::SCENARIOS,
     life::SCENARIOS,
