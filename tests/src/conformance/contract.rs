@@ -356,6 +356,7 @@ const ERRORS: &[Row] = &[
             "an_error_about_no_flow_is_untouched_and_opens_none",
             "an_error_leaves_the_state_and_the_age_of_its_flow_alone",
             "closed_port_of_an_endpoint_is_told",
+            "error_of_a_client_reaches_the_endpoint",
             "refusal_of_a_router_is_told",
             "traceroute_shows_the_hops",
         ],
