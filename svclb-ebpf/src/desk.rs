@@ -9,7 +9,9 @@ use svclb_common::{
     tuple::{Tuple, side},
 };
 
-use crate::{decide::Target, error::Quote, flow::View, maps::Tables, packet::Packet, service::NONE};
+use crate::{
+    decide::Target, error::Quote, flow::View, maps::Tables, packet::Packet, service::NONE,
+};
 
 /// The places of a desk. Value of `desk4`/`desk6`.
 #[repr(C)]

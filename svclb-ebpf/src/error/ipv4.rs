@@ -2,7 +2,10 @@
 
 use svclb_common::{address::V4, outcome::Outcome};
 
-use super::{Quoting, quote::{Head, end}};
+use super::{
+    Quoting,
+    quote::{Head, end},
+};
 use crate::{
     packet::{Network, Step, headers::Ipv4, ipv4},
     raw::Skb,

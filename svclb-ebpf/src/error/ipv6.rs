@@ -2,7 +2,10 @@
 
 use svclb_common::{address::V6, outcome::Outcome};
 
-use super::{Quoting, quote::{Head, end}};
+use super::{
+    Quoting,
+    quote::{Head, end},
+};
 use crate::{
     packet::{Network, Step, headers::Ipv6, ipv6},
     raw::Skb,

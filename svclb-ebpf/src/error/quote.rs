@@ -97,12 +97,7 @@ fn examine<A: Network>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
 
 /// Where the transport's checksum is, and the checksum; zeros if there is none.
 #[inline(always)]
-fn checksum<A: Network>(
-    skb: &Skb,
-    packet: &Packet<A>,
-    head: &Head<A>,
-    ports: &Udp,
-) -> (u32, u16) {
+fn checksum<A: Network>(skb: &Skb, packet: &Packet<A>, head: &Head<A>, ports: &Udp) -> (u32, u16) {
     // Two reserved words end at TCP's checksum, as UDP's header ends at UDP's own.
     const TAIL: u32 = 2;
     match head.protocol {

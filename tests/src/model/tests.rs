@@ -83,6 +83,35 @@ fn a_masqueraded_connection_goes_all_four_ways() {
     assert_eq!(reply, Verdict::Reply(tcp(NODE_PORT, OUTSIDE)));
 }
 
+/// "Port unreachable" from somebody about a packet, to its source.
+fn error(model: &mut Model, hook: Hook, from: &str, src: &str, dst: &str) -> Verdict {
+    let about = Packet::tcp(at(src), at(dst)).build();
+    let error = Packet::icmp(ip(from), at(src).ip(), 3, 3).payload(&about).ethernet().build();
+    model.handle(Place { hook, device: 2 }, &error, &mut FirstOf).0
+}
+
+#[test]
+fn an_error_is_given_the_ends_of_an_answer() {
+    const ROUTER: &str = "203.0.113.5";
+    const MASQUERADE: &str = "192.0.2.1:10240";
+    let mut model = Model::new(tables(&[AWAY], |_| {}));
+    asks(&mut model, OUTSIDE, NODE_PORT);
+    see(&mut model, Hook::Egress, flags::SYN, at(OUTSIDE), at(AWAY));
+    let mut error = |hook, from, src, dst| error(&mut model, hook, from, src, dst);
+    let is = |from, src, dst| Verdict::Translated(ip(from), tcp(src, dst));
+    let back = error(Hook::Ingress, ROUTER, MASQUERADE, AWAY);
+    assert_eq!(back, is(ROUTER, OUTSIDE, AWAY));
+    let told = error(Hook::Egress, ROUTER, OUTSIDE, AWAY);
+    assert_eq!(told, is(ROUTER, OUTSIDE, NODE_PORT));
+    let told = error(Hook::Egress, "10.244.2.1", OUTSIDE, AWAY);
+    assert_eq!(told, is("192.0.2.1", OUTSIDE, NODE_PORT), "the endpoint is the frontend");
+    let on = error(Hook::Ingress, ROUTER, NODE_PORT, OUTSIDE);
+    assert_eq!(on, is(ROUTER, AWAY, OUTSIDE));
+    let sent = error(Hook::Egress, ROUTER, AWAY, OUTSIDE);
+    assert_eq!(sent, is("192.0.2.1", AWAY, MASQUERADE), "nobody else is expected from here");
+    assert_eq!(error(Hook::Ingress, ROUTER, NODE_PORT, POD), Verdict::Untouched);
+}
+
 #[test]
 fn who_is_masqueraded_and_who_is_not() {
     for (endpoint, client, frontend, local, masqueraded) in [

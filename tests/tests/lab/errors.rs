@@ -8,13 +8,18 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
     lab::{Family, Netns, address},
-    traffic::trace::{self, Probe},
+    packet::Packet,
+    traffic::{
+        trace::{self, Probe},
+        udp,
+    },
 };
 
 use crate::{
     client::Asker,
     custom::{Custom, Fields},
     expect::{asked, refuses},
+    odd::{Way, arrival},
     reach::transfer,
     scenario::Scenario,
     services::{FAR, NEAR},
@@ -23,6 +28,7 @@ use crate::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("closed_port_of_an_endpoint_is_told", closed_port),
+    Scenario::per_family("error_of_a_client_reaches_the_endpoint", error_of_a_client),
     Scenario::per_family("refusal_of_a_router_is_told", refusal).few(),
     Scenario::per_family("traceroute_shows_the_hops", traceroute).few(),
     Scenario::per_family("path_mtu_towards_clients_is_found", mtu_towards_clients).few(),
@@ -62,6 +68,32 @@ fn translated(world: &World, meanwhile: impl FnOnce() -> Result<()>) -> Result<(
     let before = count()?;
     meanwhile()?;
     ensure!(count()? > before, "no error was translated");
+    Ok(())
+}
+
+/// A pod that no longer listens says so to a near endpoint and to a far one. Neither side's request has
+/// met connection tracking where both are on one bridge.
+fn error_of_a_client(world: &mut World, family: Family) -> Result<()> {
+    for (service, endpoint) in [(NEAR, "web-1"), (FAR, "web-3")] {
+        let (client, server) =
+            (Way::open(world, "web-2", family)?, Way::open(world, endpoint, family)?);
+        let dst = service.cluster(family);
+        let (source, answers) = (client.asker.fresh_source(dst), server.asker.own(dst));
+        client.asker.netns.run(|| udp::Client::new(dst, Some(source))?.ask(udp::SMALLEST))?;
+        let mark = format!("answer to {source}");
+        let about = |src| Packet::udp(src, source).payload(mark.as_bytes()).build();
+        let (kind, code) = if dst.is_ipv4() { (3, 3) } else { (1, 4) };
+        let error = Packet::icmp(source.ip(), dst.ip(), kind, code).payload(&about(dst));
+        client.send(&error)?;
+        let seen = arrival(&server.wire, &mark)?;
+        ensure!((seen.src.ip(), seen.dst.ip()) == (source.ip(), answers), "it arrived as {seen}");
+        let quote = about((answers, PORT).into());
+        ensure!(
+            seen.payload.ends_with(&quote),
+            "it quotes {:02x?}, not {quote:02x?}",
+            seen.payload
+        );
+    }
     Ok(())
 }
 

@@ -25,14 +25,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A pod's device as a wire, and the way to a service from there.
-struct Way<'a> {
-    asker: Asker<'a>,
-    wire: Wire,
+pub(crate) struct Way<'a> {
+    pub(crate) asker: Asker<'a>,
+    pub(crate) wire: Wire,
     gateway: [u8; 6],
 }
 
 impl<'a> Way<'a> {
-    fn open(world: &'a World, pod: &'a str, family: Family) -> Result<Self> {
+    pub(crate) fn open(world: &'a World, pod: &'a str, family: Family) -> Result<Self> {
         let asker = world.asker(pod)?;
         let dst = WEB.cluster(family);
         asker.netns.run(|| udp::who(dst))?;
@@ -40,7 +40,7 @@ impl<'a> Way<'a> {
         Ok(Self { asker, wire: Wire::open(asker.netns, "eth0")?, gateway })
     }
 
-    fn send(&self, packet: &Packet) -> Result<()> {
+    pub(crate) fn send(&self, packet: &Packet) -> Result<()> {
         self.wire.send(&self.frame(packet))
     }
 
@@ -101,7 +101,7 @@ fn shapes(family: Family) -> Vec<Shape> {
 }
 
 /// The first packet with `mark` that comes in, verified.
-fn arrival(wire: &Wire, mark: &str) -> Result<Seen> {
+pub(crate) fn arrival(wire: &Wire, mark: &str) -> Result<Seen> {
     let frame = wire.receive(mark, Duration::from_secs(5), |frame| {
         let marked = frame.windows(mark.len()).any(|part| part == mark.as_bytes());
         marked.then(|| frame.to_vec())

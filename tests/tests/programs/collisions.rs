@@ -176,7 +176,7 @@ fn two_programs_at_one_hook_rewrite_once() {
 
 /// A client's connection through a node port to an endpoint on another node, answered; the address
 /// and port that the endpoint sees.
-fn masqueraded(programs: &Programs, a: &Addresses, protocol: Protocol) -> SocketAddr {
+pub(crate) fn masqueraded(programs: &Programs, a: &Addresses, protocol: Protocol) -> SocketAddr {
     let (client, backend) = (a.other_client, a.backends[2]);
     pass(programs, Ingress, &opening(protocol, client, a.node));
     let sent = pass(programs, Egress, &opening(protocol, client, backend)).src;
@@ -187,14 +187,14 @@ fn masqueraded(programs: &Programs, a: &Addresses, protocol: Protocol) -> Socket
 }
 
 /// A packet passes its devices on one CPU.
-fn stay_on_this_cpu() {
+pub(crate) fn stay_on_this_cpu() {
     let cpu = sched_getcpu().expect("the CPU's number");
     let mut cpus = CpuSet::new();
     cpus.set(cpu).expect("a set of one CPU");
     sched_setaffinity(Pid::from_raw(0), &cpus).expect("the thread stays on its CPU");
 }
 
-fn port_after(client: SocketAddr) -> SocketAddr {
+pub(crate) fn port_after(client: SocketAddr) -> SocketAddr {
     port(client, client.port() + 1)
 }
 

@@ -30,7 +30,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         expect("refused"),
     ),
     one(
-        "9.2",
+        "9.3",
         "a_large_datagram_of_a_pod_is_answered",
         (PLAIN, NEAR),
         (Pod, &[ClusterIp]),
@@ -38,7 +38,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     )
     .by(LARGE),
     one(
-        "9.2",
+        "9.3",
         "a_large_datagram_of_a_client_outside_is_answered",
         (PLAIN, FAR),
         (Outside, &[NodePort]),

@@ -1,7 +1,12 @@
 //! The four ways of an error through a node: about a request or about a reply, at each hook.
 
+use svclb_tests::lab::{SOON, wait_for};
+
 use super::*;
-use crate::untouched;
+use crate::{
+    collisions::{masqueraded, port_after, stay_on_this_cpu},
+    untouched,
+};
 
 /// Every type that reports what became of a packet, with its codes (RFC 792, RFC 1812, RFC 4443).
 const KINDS_V4: [(u8, u8); 3] = [(3, 15), (11, 1), (12, 2)];
@@ -144,4 +149,47 @@ fn an_error_about_no_flow_is_untouched_and_opens_none() {
         assert_eq!(programs.count(Outcome::Opened), opened);
         assert_eq!(programs.count(Outcome::ErrorTranslated), 0);
     });
+}
+
+/// Netfilter's masquerade has taken a port that a flow waits at: the node's own connection was given
+/// another one.
+#[test]
+fn an_error_about_the_nodes_own_connection_that_was_moved_finds_it() {
+    each(|programs, a, protocol| {
+        stay_on_this_cpu();
+        let backend = a.backends[2];
+        programs.node_port(a.node, protocol, &[(backend, false)]);
+        let taken = masqueraded(programs, &a, protocol);
+        // Another packet of svclb's, so that the port is not the last one that was sent.
+        Flow::open(programs, a, protocol, (port_after(a.other_client), a.node));
+        let moved = pass(programs, Egress, &opening(protocol, taken, backend));
+        assert_ne!(moved.src, taken);
+        let error = |ends: Ends| unreachable(a.stranger.ip(), &quoted(protocol, ends), ends.0.ip());
+        let (sent, own) = ((moved.src, backend), (taken, backend));
+        becomes(programs, Ingress, &error(sent), &error(own));
+        // The node does not hear of itself from elsewhere.
+        untouched(programs, Ingress, &error(reversed(own)).build());
+    });
+}
+
+/// Else whoever can forge errors could keep flows for ever.
+#[test]
+fn an_error_leaves_the_state_and_the_age_of_its_flow_alone() {
+    for a in families() {
+        let mut options = Programs::options();
+        options.timeouts.udp_opening = 1;
+        let mut programs = Programs::load(options).expect("the programs load");
+        let flow = Flow::masqueraded(&mut programs, a, Udp);
+        let ways = ways(&flow, flow.router());
+        let expired = || {
+            for way in &ways {
+                let error = unreachable(way.from, &quoted(Udp, way.about), way.about.0.ip());
+                programs.run(way.hook, &error.build());
+            }
+            programs.sweep();
+            (programs.count(Outcome::Expired) > 0).then_some(())
+        };
+        wait_for("the flow to expire among errors", SOON, expired).expect("in time");
+        assert!(programs.count(Outcome::ErrorTranslated) > 0);
+    }
 }
