@@ -3,6 +3,7 @@
 use svclb_common::{
     flow::{Facts, Role, State, flags},
     outcome::Outcome,
+    tuple::side,
 };
 
 use crate::{
@@ -21,6 +22,8 @@ pub struct Egress;
 impl Hook for Egress {
     const NOTE: Note = Note::Egress;
     const BACK: Back = Back::In;
+    const AGAIN: Back = Back::Out;
+    const SIDE: u8 = side::BETWEEN;
 
     #[inline(always)]
     fn concerns<A: Network>(src: &A, dst: &A) -> bool {

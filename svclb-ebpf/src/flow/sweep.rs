@@ -11,7 +11,7 @@ use svclb_common::{
 
 use super::clear_with;
 use crate::{
-    config,
+    config, fragment,
     maps::{self, Tables},
     raw::{self, Record, Skb},
     report,
@@ -26,6 +26,9 @@ struct Sweep {
 #[inline(always)]
 pub fn run(skb: &Skb) {
     let Some(first) = skb.copy::<u32>(0) else { return };
+    if first == 0 {
+        fragment::sweep(raw::now_ns());
+    }
     family::<V4>(first);
     family::<V6>(first);
 }

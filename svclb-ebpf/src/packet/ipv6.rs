@@ -3,13 +3,14 @@
 use aya_ebpf::bindings::BPF_F_RECOMPUTE_CSUM;
 use svclb_common::{
     address::V6,
+    fragment::Part,
     outcome::Outcome,
     tuple::{TCP, Tuple, UDP},
 };
 
 use super::{
     HOPS, Network, Payload, Step,
-    headers::{Extension, Ipv6},
+    headers::{Extension, Fragment, Ipv6},
     stated_length,
 };
 use crate::raw::Skb;
@@ -31,6 +32,7 @@ mod extension {
 
 impl Network for V6 {
     const HEADER: u32 = 40;
+    const ID_NEEDS_PROTOCOL: bool = false;
     const MAX_OFFSET: u32 = 512;
     const ICMP: u8 = 58;
     const ECHO: [u8; 2] = [128, 129];
@@ -58,7 +60,7 @@ impl Network for V6 {
         let protocol = header.next_header;
         if protocol == TCP || protocol == UDP {
             let len = len.checked_sub(Self::HEADER).ok_or(Outcome::Malformed)?;
-            return Ok(Payload { protocol, offset: Self::HEADER, len });
+            return Ok(Payload { protocol, offset: Self::HEADER, len, part: Part::WHOLE });
         }
         walk(skb, protocol, len)
     }
@@ -90,23 +92,33 @@ impl Network for V6 {
     }
 }
 
-/// Walks the extension headers to the transport header.
+/// Walks the extension headers to the transport header, or to where a later fragment's part of the
+/// datagram begins.
 #[inline(always)]
 fn walk(skb: &Skb, first: u8, len: u32) -> Step<Payload> {
-    let (mut protocol, mut offset) = (first, V6::HEADER);
+    let (mut protocol, mut offset, mut part) = (first, V6::HEADER, Part::WHOLE);
     for _ in 0..MAX_EXTENSIONS {
         match protocol {
             extension::HOP_BY_HOP
             | extension::ROUTING
             | extension::DESTINATION
             | extension::FRAGMENT => {}
-            _ => {
-                let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
-                return Ok(Payload { protocol, offset, len });
-            }
+            _ => return behind(protocol, offset, len, part),
         }
         if offset > V6::MAX_OFFSET {
             return Err(Outcome::Extensions.into());
+        }
+        if protocol == extension::FRAGMENT {
+            let header = skb.copy::<Fragment>(offset).ok_or(Outcome::Truncated)?;
+            (offset, protocol) = (offset + size_of::<Fragment>() as u32, header.next_header);
+            // The header of a whole packet (RFC 6946) is no obstacle.
+            if header.is_part() {
+                part = header.part(part, len, offset)?;
+            }
+            if part.offset != 0 {
+                return behind(protocol, offset, len, part);
+            }
+            continue;
         }
         let header = skb.copy::<Extension>(offset).ok_or(Outcome::Truncated)?;
         offset += length(protocol, &header)?;
@@ -115,15 +127,38 @@ fn walk(skb: &Skb, first: u8, len: u32) -> Step<Payload> {
     Err(Outcome::Extensions.into())
 }
 
+#[inline(always)]
+fn behind(protocol: u8, offset: u32, len: u32, part: Part) -> Step<Payload> {
+    let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
+    Ok(Payload { protocol, offset, len, part })
+}
+
+impl Fragment {
+    /// Whether this is the header of one piece of several.
+    #[inline(always)]
+    fn is_part(&self) -> bool {
+        /// Offset and the "more" flag; what is left are reserved bits.
+        const PLACE: u16 = 0xfff9;
+        u16::from_be(self.offset_flags) & PLACE != 0
+    }
+
+    /// Which part of a datagram begins at `offset` in a packet of `len` bytes. No datagram is cut
+    /// twice.
+    #[inline(always)]
+    fn part(&self, outer: Part, len: u32, offset: u32) -> Step<Part> {
+        if outer.is_part() {
+            return Err(Outcome::Malformed.into());
+        }
+        let place = u16::from_be(self.offset_flags);
+        let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
+        Ok(Part { id: self.id, offset: u32::from(place & 0xfff8), len, more: u32::from(place & 1) })
+    }
+}
+
 /// The length of an extension header, if the packet may be rewritten behind it.
 #[inline(always)]
 fn length(protocol: u8, header: &Extension) -> Step<u32> {
-    /// Fragment offset and the "more" flag; what is left are reserved bits.
-    const FRAGMENT_MASK: u16 = 0xfff9;
     match protocol {
-        // A fragment header of a whole packet (RFC 6946) is no obstacle.
-        extension::FRAGMENT if u16::from_be_bytes(header.data) & FRAGMENT_MASK == 0 => Ok(8),
-        extension::FRAGMENT => Err(Outcome::Fragment.into()),
         // With segments left, the destination is not the final one.
         extension::ROUTING if header.data[1] != 0 => Err(Outcome::Extensions.into()),
         _ => Ok((u32::from(header.len) + 1) * 8),

@@ -35,15 +35,27 @@ pub fn ports<A: Network>(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     }
 }
 
+/// Whether a first fragment holds a header of that length: without it, nobody knows what it opens.
+#[inline(always)]
+fn fits(payload: &Payload, header: usize) -> Step<()> {
+    let tiny = payload.part.is_part() && payload.len < header as u32;
+    if tiny { Err(Outcome::FragmentTiny.into()) } else { Ok(()) }
+}
+
 #[inline(always)]
 fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    fits(payload, size_of::<Tcp>())?;
     let offset = payload.offset & MAX_OFFSET;
     if skb.header::<Tcp>(offset).is_none() {
         skb.pull(offset + size_of::<Tcp>() as u32);
     }
     let header = skb.header::<Tcp>(offset).ok_or(Outcome::Truncated)?;
     let header_len = u32::from(header.data_offset >> 4) * 4;
-    if header_len < size_of::<Tcp>() as u32 || header_len > payload.len {
+    if header_len < size_of::<Tcp>() as u32 {
+        return Err(Outcome::Malformed.into());
+    }
+    fits(payload, header_len as usize)?;
+    if header_len > payload.len {
         return Err(Outcome::Malformed.into());
     }
     Ok(Ports {
@@ -55,13 +67,15 @@ fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
 
 #[inline(always)]
 fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    fits(payload, size_of::<Udp>())?;
     let offset = payload.offset & MAX_OFFSET;
     if skb.header::<Udp>(offset).is_none() {
         skb.pull(offset + size_of::<Udp>() as u32);
     }
     let header = skb.header::<Udp>(offset).ok_or(Outcome::Truncated)?;
     let len = u32::from(u16::from_be(header.len));
-    if len < size_of::<Udp>() as u32 || len > payload.len {
+    // A first fragment carries less than the datagram that its header is about.
+    if len < size_of::<Udp>() as u32 || (len > payload.len && !payload.part.is_part()) {
         return Err(Outcome::Malformed.into());
     }
     Ok(Ports { src: u16::from_be(header.sport), dst: u16::from_be(header.dport), tcp_flags: 0 })
@@ -73,7 +87,8 @@ fn echo<A: Network>(skb: &Skb, payload: &Payload) -> Step<Ports> {
     if payload.len < size_of::<Icmp>() as u32 {
         return Err(Outcome::Truncated.into());
     }
-    if [header.kind, header.code] != [A::ECHO[0], 0] {
+    // A datagram in fragments is not answered: svclb never has all of it.
+    if [header.kind, header.code] != [A::ECHO[0], 0] || payload.part.is_part() {
         return Err(Stop::NotOurs);
     }
     Ok(Ports { src: 0, dst: 0, tcp_flags: 0 })

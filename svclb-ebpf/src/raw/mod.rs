@@ -1,12 +1,15 @@
 //! The only raw pointers: the packet, the socket, the flow records, the kernel's helpers.
 
+mod frame;
 mod kernel;
+mod owned;
 mod record;
 mod remake;
 mod skb;
 mod socket;
 
-pub use kernel::{add, cpu, has_socket, neighbour, now_ns, random, repeat};
+pub use kernel::{add, cpu, fetch_add, has_socket, neighbour, now_ns, random, repeat};
+pub use owned::{Owned, Shared};
 pub use record::{Locked, Record};
 pub use remake::{Back, checksum};
 pub use skb::{Note, Skb};

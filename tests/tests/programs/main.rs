@@ -7,6 +7,7 @@ mod collisions;
 mod differential;
 mod ends;
 mod explained;
+mod fragments;
 mod hostile;
 mod inside;
 mod nat;
