@@ -9,5 +9,6 @@ pub mod machine;
 pub mod model;
 pub mod packet;
 pub mod programs;
+pub mod remembered;
 pub mod suite;
 pub mod traffic;

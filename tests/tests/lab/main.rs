@@ -11,6 +11,7 @@ mod custom;
 mod expect;
 mod external;
 mod families;
+mod fragments;
 mod host;
 mod host_modes;
 mod inside;
@@ -59,6 +60,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     ranges::SCENARIOS,
     affinity::SCENARIOS,
     families::SCENARIOS,
+    fragments::SCENARIOS,
     load::SCENARIOS,
     observed::SCENARIOS,
     life::SCENARIOS,

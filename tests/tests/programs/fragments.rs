@@ -1,11 +1,7 @@
 //! Fragments: only the first has ports, and they come in any order.
 
 use svclb::plan::operation::Protocol::{Tcp, Udp};
-use svclb_common::{
-    fragment::{Bucket, Held},
-    layout::size,
-    outcome::Outcome,
-};
+use svclb_common::{fragment::Held, layout::size, outcome::Outcome};
 use svclb_tests::{
     packet::{Extension, Packet, flags},
     programs::{
@@ -13,6 +9,7 @@ use svclb_tests::{
         Hook::{self, Egress, Ingress},
         Programs,
     },
+    remembered::Remembered,
 };
 
 use crate::{
@@ -53,21 +50,9 @@ fn through(programs: &Programs, hook: Hook, frames: &[Vec<u8>]) -> Vec<Vec<u8>> 
 
 /// How many datagrams are remembered, and how many fragments held.
 fn remembered(programs: &Programs) -> (usize, usize) {
-    use svclb_common::address::{V4, V6};
-    fn datagrams<A: svclb_common::address::Address>(programs: &Programs, map: &str) -> usize
-    where
-        Bucket<A>: aya::Pod,
-    {
-        let buckets: aya::maps::Array<_, Bucket<A>> = programs.pins().map(map).expect("is pinned");
-        let buckets = buckets.iter().map(|bucket| bucket.expect("is readable"));
-        buckets
-            .flat_map(|bucket| bucket.datagrams)
-            .filter(|datagram| datagram.fate.state != svclb_common::fragment::state::NONE)
-            .count()
-    }
-    let held: aya::maps::Array<_, Held> = programs.pins().map("held").expect("is pinned");
-    let held = held.iter().filter(|held| held.as_ref().expect("is readable").sequence != 0).count();
-    (datagrams::<V4>(programs, "fragments4") + datagrams::<V6>(programs, "fragments6"), held)
+    let Remembered { datagrams, held } =
+        Remembered::at(programs.pins()).expect("the maps are readable");
+    (datagrams, held)
 }
 
 #[test]
