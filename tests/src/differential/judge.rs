@@ -6,7 +6,7 @@ use anyhow::Result;
 use svclb_common::outcome::Outcome;
 
 use super::{
-    frame::fault,
+    frame::{fault, readdressed_fault},
     kernel::Kernel,
     script::{Shot, Step},
 };
@@ -72,7 +72,8 @@ impl Pair {
         let after = passed.and_then(|out| read(out).ok()).map(|packet| packet.tuple);
         let same = passed == Some(&frame[..]);
         let is_counted = !counted.is_empty();
-        let mut taken = Taken { after, same, is_counted, asked: Vec::new() };
+        let is_held = counted.contains(&Outcome::FragmentHeld);
+        let mut taken = Taken { after, same, is_counted, is_held, asked: Vec::new() };
         let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
 
         let mut expected = expected(verdict, &notes);
@@ -81,11 +82,14 @@ impl Pair {
             expected.push(silent);
         }
         let wrong_frame = match (action, verdict) {
-            (Action::Drop, Verdict::Dropped(_) | Verdict::Rejected(_)) => None,
+            (Action::Drop, Verdict::Dropped(_) | Verdict::Rejected(_) | Verdict::Held) => None,
             (Action::Back, Verdict::Rejected(_)) => refusal_fault(&frame, &out),
             (Action::Drop | Action::Back, _) => Some(format!("{action:?}")),
-            (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_)) => {
+            (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_) | Verdict::Held) => {
                 Some("it was passed".into())
+            }
+            (Action::Next, Verdict::Followed(src, dst)) => {
+                readdressed_fault(&frame, src, dst, &out)
             }
             (Action::Next, _) => match (before, verdict.rewritten()) {
                 (Some(packet), Some(to)) => fault(&frame, &packet, &to, &out),
@@ -141,10 +145,11 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
         Verdict::Reply(_) => Some(Outcome::Reply),
         Verdict::Masqueraded(_) => Some(Outcome::Masqueraded),
         Verdict::Returned(_) => Some(Outcome::Returned),
+        Verdict::Followed(..) => Some(Outcome::Fragment),
+        Verdict::Held => Some(Outcome::FragmentHeld),
         Verdict::Passed(why) => Some(match why {
             Passed::Truncated => Outcome::Truncated,
             Passed::Malformed => Outcome::Malformed,
-            Passed::Fragment => Outcome::Fragment,
             Passed::Extensions => Outcome::Extensions,
         }),
         Verdict::Dropped(why) => Some(match why {
@@ -153,6 +158,8 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
             Dropped::NoMasqueradePort => Outcome::NoMasqPort,
             Dropped::NoMasqueradeAddress => Outcome::NoMasqAddress,
             Dropped::Busy => Outcome::FlowBusy,
+            Dropped::Tiny => Outcome::FragmentTiny,
+            Dropped::WithFirst => Outcome::FragmentDropped,
         }),
         // (TCP in mid-stream is dropped, which the client takes for a loss.)
         Verdict::Rejected(why) => Some(match why {
@@ -166,6 +173,8 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
         Note::Forgotten => Outcome::Forgotten,
         Note::DirectMoved => Outcome::DirectMoved,
         Note::PortMoved => Outcome::PortMoved,
+        Note::GivenUp => Outcome::FragmentGivenUp,
+        Note::WaitedInVain => Outcome::FragmentDropped,
     };
     notes.iter().map(note).chain(own).collect()
 }
@@ -184,6 +193,7 @@ struct Taken {
     after: Option<Tuple>,
     same: bool,
     is_counted: bool,
+    is_held: bool,
     asked: Vec<String>,
 }
 
@@ -209,5 +219,9 @@ impl Chooser for Taken {
 
     fn is_taken_for_another(&mut self) -> bool {
         self.is_counted
+    }
+
+    fn is_forgotten(&mut self) -> bool {
+        self.is_held
     }
 }

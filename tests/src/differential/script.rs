@@ -64,7 +64,12 @@ impl Shot {
             Protocol::Tcp => Packet::tcp(src, dst).flags(self.flags),
             Protocol::Udp => Packet::udp(src, dst),
         };
-        let packet = packet.payload(b"differential").ethernet();
+        // A fragment but the last is of whole units of 8 bytes.
+        let payload: &[u8] = match (&self.shape, protocol) {
+            (Shape::Fragment(..), Protocol::Udp) => b"differential 16b",
+            _ => b"differential",
+        };
+        let packet = packet.payload(payload).ethernet();
         let network = ETHERNET + if src.is_ipv4() { 20 } else { 40 };
         match &self.shape {
             Shape::Plain => packet.build(),

@@ -78,8 +78,8 @@ impl<'a> Mangler<'a> {
 
     fn forward(&mut self, seed: u64, from: &str, to: &str) -> Result<()> {
         let mut way = Way {
-            from: Wire::open(&self.netns, from)?.after_silence_of(SILENCE)?,
-            to: Wire::open(&self.netns, to)?,
+            from: Wire::open(&self.netns, from)?.with_offloads()?.after_silence_of(SILENCE)?,
+            to: Wire::open(&self.netns, to)?.with_offloads()?,
             damage: self.damage.clone(),
             random: fastrand::Rng::with_seed(seed),
         };

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nix::{
     errno::Errno,
     ifaddrs::getifaddrs,
+    libc,
     sys::{
         socket::{
             AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike,
@@ -19,6 +20,13 @@ use nix::{
 };
 
 use super::netns::Netns;
+
+/// Socket option: frames begin with a header about what the device is to do.
+#[derive(Clone, Copy, Debug)]
+struct OffloadHeader;
+/// `PACKET_VNET_HDR` of linux/if_packet.h.
+const PACKET_VNET_HDR: i32 = 15;
+nix::setsockopt_impl!(OffloadHeader, libc::SOL_PACKET, PACKET_VNET_HDR, bool, sockopt::SetBool);
 
 /// `PACKET_OUTGOING` of linux/if_packet.h.
 const OUTGOING: u8 = 4;
@@ -40,6 +48,16 @@ impl Wire {
     /// There is no such device, or it has no Ethernet address.
     pub fn open(netns: &Netns, device: &str) -> Result<Self> {
         netns.run(|| open(device)).with_context(|| format!("{device} of {}", netns.name()))
+    }
+
+    /// Lets every frame begin with what the kernel leaves to the device: its checksum, where it is
+    /// to be cut (`struct virtio_net_hdr`).
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub(super) fn with_offloads(self) -> Result<Self> {
+        setsockopt(&self.socket, OffloadHeader, &true).context("PACKET_VNET_HDR")?;
+        Ok(self)
     }
 
     /// Gives up waiting for the next frame after this long.

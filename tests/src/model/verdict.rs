@@ -1,5 +1,7 @@
 //! What must become of a packet.
 
+use std::net::IpAddr;
+
 use super::Tuple;
 
 /// What must become of a packet.
@@ -17,6 +19,10 @@ pub enum Verdict {
     Masqueraded(Tuple),
     /// An endpoint's answer to an address of this node is given its client.
     Returned(Tuple),
+    /// A later fragment is given the addresses of its datagram's first one.
+    Followed(IpAddr, IpAddr),
+    /// A later fragment waits for its datagram's first one.
+    Held,
     /// Dropped: the client hears nothing and tries again.
     Dropped(Dropped),
     /// Refused: the client knows at once.
@@ -42,8 +48,6 @@ pub enum Passed {
     Truncated,
     /// A header contradicts itself or the packet's length.
     Malformed,
-    /// A fragment.
-    Fragment,
     /// More IPv6 extension headers than are walked, or one that must not be passed.
     Extensions,
 }
@@ -59,6 +63,10 @@ pub enum Dropped {
     NoMasqueradePort,
     /// The node has no address to masquerade with.
     NoMasqueradeAddress,
+    /// A first fragment ends within its transport header.
+    Tiny,
+    /// A later fragment of a datagram whose first one was dropped.
+    WithFirst,
     /// A flow cannot be opened: its packets would look like another's.
     Busy,
 }
@@ -85,4 +93,8 @@ pub enum Note {
     DirectMoved,
     /// A Service's flow was given another port towards its endpoint.
     PortMoved,
+    /// A fragment that was held had to make room.
+    GivenUp,
+    /// A fragment that was held was dropped with its datagram's first one.
+    WaitedInVain,
 }
