@@ -1,6 +1,8 @@
 //! The rows of the contract that are about who answers, and the tests beside the scenarios that
 //! prove each.
 
+mod fragments;
+
 /// A group of rows.
 #[derive(Debug)]
 pub struct Section {
@@ -36,6 +38,7 @@ pub const SECTIONS: &[Section] = &[
     Section { number: 5, title: "Source addresses", rows: SOURCES },
     Section { number: 6, title: "NodePort", rows: NODE_PORT },
     Section { number: 7, title: "Session affinity", rows: AFFINITY },
+    Section { number: 9, title: "Errors, fragments, families", rows: fragments::ROWS },
     Section { number: 11, title: "Getting started and going away", rows: LIFE },
 ];
 

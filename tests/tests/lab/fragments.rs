@@ -1,11 +1,14 @@
 //! Datagrams that no link takes in one piece, over a network that keeps no order.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use svclb::pins::Pins;
 use svclb_tests::{
-    lab::{Damage, Family},
+    lab::{Damage, Family, Netns, address::external_router},
     remembered::Remembered,
     traffic::udp,
 };
@@ -49,6 +52,34 @@ fn ask(asker: &Asker<'_>, dst: SocketAddr, patience: Duration) -> Result<usize> 
     })
 }
 
+/// What a client outside sends to a node, in pieces that every link behind it takes, until the
+/// value is dropped.
+struct Narrow<'a> {
+    client: &'a Netns,
+    route: String,
+}
+
+impl<'a> Narrow<'a> {
+    fn new(client: &'a Netns, dst: IpAddr, family: Family) -> Result<Self> {
+        let via = external_router().ip(family);
+        let narrow = Self { client, route: format!("{dst} via {via} mtu 1400") };
+        narrow.set("add")?;
+        Ok(narrow)
+    }
+
+    fn set(&self, verb: &str) -> Result<()> {
+        self.client.ip(format!("route {verb} {}", self.route))
+    }
+}
+
+impl Drop for Narrow<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.set("del") {
+            eprintln!("a client keeps its route: {error:#}");
+        }
+    }
+}
+
 /// Every question is answered.
 fn ask_all(world: &World, family: Family) -> Result<()> {
     for (asker, dst) in ways(world, family)? {
@@ -70,6 +101,8 @@ fn held(world: &World) -> Result<u64> {
 }
 
 fn any_order(world: &mut World, family: Family) -> Result<()> {
+    let node = world.lab.node(1).ip.ip(family);
+    let _narrow = Narrow::new(world.lab.external().netns(), node, family)?;
     ask_all(world, family).context("in order")?;
     let before = (remembered(world)?, held(world)?);
     let mangler = world.lab.mangle(1)?;
@@ -86,6 +119,8 @@ fn any_order(world: &mut World, family: Family) -> Result<()> {
 }
 
 fn losses(world: &mut World, family: Family) -> Result<()> {
+    let node = world.lab.node(1).ip.ip(family);
+    let _narrow = Narrow::new(world.lab.external().netns(), node, family)?;
     let mangler = world.lab.mangle(1)?;
     mangler.damage(Damage { doubled: 10, lost: 10 });
     let mut answered = 0;
