@@ -35,6 +35,11 @@ pub mod size {
     pub const DEVICES: u32 = 16_384;
     /// Flow records of each family that one run of the sweep looks at.
     pub const SWEEP_STRIDE: u32 = 8_192;
+    /// Buckets of datagrams in fragments, per family; a power of two.
+    pub const FRAGMENT_BUCKETS: u32 = 1_024;
+    /// Fragments that wait for their datagram's first one, of both families: 4.8 MB, about what
+    /// Linux gives to reassembly (`ipfrag_high_thresh`). A power of two.
+    pub const HELD: u32 = 512;
     /// Outcomes: more than there are, so that what is pinned has room for a later version's.
     pub const OUTCOMES: u32 = 64;
     /// Bytes of the ring buffer of events.
@@ -70,6 +75,10 @@ pub mod map {
         "sockets6",
         "affinity4",
         "affinity6",
+        "fragments4",
+        "fragments6",
+        "held",
+        "held_sequence",
         "cursor",
         "masq_cursor",
         "svc_stats",

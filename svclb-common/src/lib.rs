@@ -16,6 +16,7 @@ pub mod echo;
 pub mod event;
 pub mod filter;
 pub mod flow;
+pub mod fragment;
 pub mod frontend;
 pub mod hash;
 pub mod layout;

@@ -75,8 +75,8 @@ outcomes! {
     Truncated = "truncated", Passed;
     /// A header contradicts itself or the packet's length.
     Malformed = "malformed", Passed;
-    /// A fragment: ports unknown or the rest would not match.
-    Fragment = "fragment", Passed;
+    /// A later fragment was given the addresses that its datagram's first one was given.
+    Fragment = "fragment", Rewritten;
     /// More IPv6 extension headers than svclb walks, or one that it must not pass.
     Extensions = "ipv6_extensions", Passed;
 
@@ -170,6 +170,18 @@ outcomes! {
     QuoteExtensions = "quote_extensions", Passed;
     /// SCTP to a frontend that opens no association, without a flow.
     SctpNoFlow = "sctp_no_flow", Refused;
+    /// A fragment came before its datagram's first one, and is held until that comes.
+    FragmentHeld = "fragment_held", Note;
+    /// A held fragment whose first one did not come in time, or that had to make room.
+    FragmentGivenUp = "fragment_given_up", Dropped;
+    /// A fragment came before its datagram's first one, and could not be held.
+    FragmentUnheld = "fragment_unheld", Passed;
+    /// A later fragment of a datagram whose first one was dropped, or refused.
+    FragmentDropped = "fragment_dropped", Dropped;
+    /// A first fragment that ends within its transport header (RFC 1858, RFC 7112).
+    FragmentTiny = "fragment_tiny", Dropped;
+    /// A first fragment of SCTP: its checksum spans what is not there.
+    SctpFragment = "sctp_fragment", Dropped;
 }
 
 const _: () = assert!(Outcome::ALL.len() <= crate::layout::size::OUTCOMES as usize);

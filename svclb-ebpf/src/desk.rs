@@ -5,6 +5,7 @@
 
 use svclb_common::{
     flow::{Flow, Role},
+    fragment::{DatagramKey, Fate, Part},
     frontend::Frontend,
     tuple::{Tuple, side},
 };
@@ -20,6 +21,14 @@ pub struct Desk<A> {
     packet: Packet<A>,
     /// The packet that it quotes.
     quote: Quote<A>,
+    /// Which part of a datagram it is.
+    part: Part,
+    /// Of which datagram, if it is not whole.
+    datagram: DatagramKey<A>,
+    /// Where that datagram is in its bucket: the place it has, or is to have.
+    place: Place,
+    /// What became of that datagram's first fragment.
+    fate: Fate<A>,
     /// The frontend that it asks.
     frontend: Frontend,
     /// Where it goes if it opens a flow.
@@ -32,6 +41,16 @@ pub struct Desk<A> {
     sent: Tuple<A>,
     /// When: `CLOCK_MONOTONIC` nanoseconds.
     sent_ns: u64,
+}
+
+/// A place in a bucket of datagrams.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// Its number.
+    pub number: u32,
+    /// 1 if the datagram is there.
+    pub is_found: u32,
 }
 
 /// For how long [`has_just_sent`] remembers, in ticks of the clock a few: a packet passes the
@@ -68,6 +87,61 @@ pub fn put_quote<A: Tables>(quote: Quote<A>) {
 pub fn quote<A: Tables>() -> Option<&'static Quote<A>> {
     // SAFETY: as above.
     A::desk().map(|desk| unsafe { &(*desk).quote })
+}
+
+/// Puts which part of a datagram the packet is on the desk.
+#[inline(always)]
+pub fn put_part<A: Tables>(part: Part) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).part = part };
+    }
+}
+
+/// What lies there since.
+#[inline(always)]
+pub fn part<A: Tables>() -> Option<&'static Part> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).part })
+}
+
+/// Puts the datagram that the packet is a part of on the desk.
+#[inline(always)]
+pub fn put_datagram<A: Tables>(key: DatagramKey<A>) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).datagram = key };
+    }
+}
+
+/// The datagram that lies there since.
+#[inline(always)]
+pub fn datagram<A: Tables>() -> Option<&'static DatagramKey<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &(*desk).datagram })
+}
+
+/// Puts that datagram's place in its bucket on the desk.
+#[inline(always)]
+pub fn put_place<A: Tables>(place: Place) {
+    if let Some(desk) = A::desk() {
+        // SAFETY: as above.
+        unsafe { (*desk).place = place };
+    }
+}
+
+/// The place that lies there since.
+#[inline(always)]
+pub fn place<A: Tables>() -> Option<Place> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { (*desk).place })
+}
+
+/// A place for what became of that datagram's first fragment.
+#[inline(always)]
+pub fn fate<A: Tables>() -> Option<&'static mut Fate<A>> {
+    // SAFETY: as above.
+    A::desk().map(|desk| unsafe { &mut (*desk).fate })
 }
 
 /// Puts the frontend that the packet asks on the desk.

@@ -3,7 +3,7 @@
 use svclb_common::{
     flow::{Facts, Role, State, flags},
     outcome::Outcome,
-    tuple::Tuple,
+    tuple::{Tuple, side},
 };
 
 use crate::{
@@ -22,6 +22,8 @@ pub struct Egress;
 impl Hook for Egress {
     const NOTE: Note = Note::Egress;
     const BACK: Back = Back::In;
+    const AGAIN: Back = Back::Out;
+    const SIDE: u8 = side::BETWEEN;
 
     #[inline(always)]
     fn concerns<A: Network>(skb: &Skb, src: &A, dst: &A) -> bool {

@@ -10,6 +10,7 @@ use svclb_common::{
 use crate::{
     answer, error,
     flow::{Found, Known},
+    fragment,
     packet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, Packet, Step, Stop},
     raw::{Back, Note, Skb},
     report, service,
@@ -21,6 +22,10 @@ pub trait Hook {
     const NOTE: Note;
     /// Where an answer of svclb's own goes.
     const BACK: Back;
+    /// Where a packet goes that is to meet the hook again.
+    const AGAIN: Back;
+    /// Which tuples it sees: one of [`svclb_common::tuple::side`].
+    const SIDE: u8;
 
     /// The cheap probe: whether a packet between these addresses may be svclb's business.
     fn concerns<A: Network>(skb: &Skb, src: &A, dst: &A) -> bool;
@@ -50,12 +55,17 @@ pub fn run<H: Hook>(mut skb: Skb) -> i32 {
 
 #[inline(never)]
 fn family<H: Hook, A: Network>(skb: &mut Skb) -> i32 {
-    match examine::<H, A>(skb) {
+    if let Err(stop) = examine::<H, A>(skb) {
+        return report::unparsed(stop);
+    }
+    match packet::parse::<A>(skb, H::SIDE) {
         Ok(packet) => {
             let result = handle::<H, A>(skb, packet);
-            conclude::<H, A>(skb, packet, result)
+            let action = conclude::<H, A>(skb, packet, result);
+            fragment::lead::<H, A>(skb, result, action)
         }
-        Err(stop) => report::unparsed(stop),
+        Err(Stop::Later) => fragment::follow::<H, A>(skb),
+        Err(stop) => fragment::lead::<H, A>(skb, Err(stop), report::unparsed(stop)),
     }
 }
 
@@ -76,7 +86,7 @@ fn handle<H: Hook, A: Network>(skb: &mut Skb, packet: &Packet<A>) -> Step<Outcom
 fn conclude<H: Hook, A: Network>(skb: &mut Skb, packet: &Packet<A>, result: Step<Outcome>) -> i32 {
     let outcome = match result {
         Ok(outcome) | Err(Stop::Because(outcome)) => outcome,
-        Err(Stop::NotOurs) => return TCX_NEXT,
+        Err(Stop::NotOurs | Stop::Later) => return TCX_NEXT,
     };
     match outcome.kind() {
         Kind::Dropped => drop(skb, packet, outcome),
@@ -104,14 +114,15 @@ fn drop<A: Network>(skb: &Skb, packet: &Packet<A>, why: Outcome) -> i32 {
     TCX_DROP
 }
 
+/// Whether the packet's addresses may concern svclb.
 #[inline(always)]
-fn examine<H: Hook, A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
+fn examine<H: Hook, A: Network>(skb: &mut Skb) -> Step<()> {
     let (src, dst) = packet::ends::<A>(skb).ok_or(Stop::NotOurs)?;
     if skb.is_rewritten(H::NOTE) {
         return Err(Stop::NotOurs);
     }
     if H::concerns(skb, &src, &dst) {
-        return packet::parse(skb);
+        return Ok(());
     }
     if service::is_unallocated(&dst) {
         return Err(nobody(skb, src, dst));

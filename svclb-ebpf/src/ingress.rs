@@ -3,7 +3,7 @@
 use svclb_common::{
     flow::{self as rules, Role, State, flags},
     outcome::Outcome,
-    tuple::{Tuple, UDP},
+    tuple::{Tuple, UDP, side},
 };
 
 use crate::{
@@ -22,6 +22,8 @@ pub struct Ingress;
 impl Hook for Ingress {
     const NOTE: Note = Note::Ingress;
     const BACK: Back = Back::Out;
+    const AGAIN: Back = Back::In;
+    const SIDE: u8 = side::RECEIVED;
 
     #[inline(always)]
     fn concerns<A: Network>(_skb: &Skb, _src: &A, dst: &A) -> bool {

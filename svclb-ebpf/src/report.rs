@@ -52,9 +52,15 @@ pub fn count(outcome: Outcome) {
 /// Counts a packet of a flow for its service and its backend.
 #[inline(always)]
 pub fn traffic(skb: &Skb, flow: &Facts, role: Role) {
+    packets(skb, flow.service, flow.backend_id, role.from_client());
+}
+
+/// Counts a packet for a service and a backend.
+#[inline(always)]
+pub fn packets(skb: &Skb, service: u32, backend: u32, from_client: bool) {
     let (packets, bytes) = (u64::from(skb.segments()), u64::from(skb.len()));
-    each_counter(flow.service, flow.backend_id, |traffic| {
-        if role.from_client() {
+    each_counter(service, backend, |traffic| {
+        if from_client {
             traffic.packets += packets;
             traffic.bytes += bytes;
         } else {

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod model;
 pub mod packet;
 pub mod programs;
+pub mod remembered;
 pub mod soak;
 pub mod suite;
 pub mod traffic;

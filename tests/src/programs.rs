@@ -1,6 +1,7 @@
 //! The kernel programs on single packets (`BPF_PROG_TEST_RUN`): loaded and filled by the agent's
 //! own code, on a bpffs of their own.
 
+mod cable;
 mod policies;
 
 use std::{
@@ -33,6 +34,7 @@ use svclb_common::{
     sweep,
 };
 
+pub use cable::Cable;
 pub use policies::Sets;
 
 use crate::lab::place::Place;
@@ -65,7 +67,7 @@ pub struct Programs {
     next_service: u32,
     next_backend: u32,
     next_slot: u32,
-    _place: Place,
+    place: Place,
 }
 
 /// Length and fields of `struct __sk_buff`.
@@ -94,15 +96,7 @@ impl Programs {
         let pins = Pins::on(&place.bpffs("programs")?)?;
         let loaded = loader::load(&pins, &options)?;
         let maps = KernelMaps::open(&pins)?;
-        Ok(Self {
-            loaded,
-            maps,
-            pins,
-            next_service: 1,
-            next_backend: 1,
-            next_slot: 0,
-            _place: place,
-        })
+        Ok(Self { loaded, maps, pins, next_service: 1, next_backend: 1, next_slot: 0, place })
     }
 
     /// Options with maps small enough to be made in a moment.

@@ -30,8 +30,10 @@ impl Quoting for V4 {
 
     #[inline(always)]
     fn message(skb: &Skb) -> Option<u32> {
+        const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
         let header = skb.header::<Ipv4>(0)?;
-        (header.protocol == Self::ICMP).then(|| ipv4::header_len(header))
+        let is_whole = u16::from_be(header.fragment) & MORE_FRAGMENTS_OR_OFFSET == 0;
+        (header.protocol == Self::ICMP && is_whole).then(|| ipv4::header_len(header))
     }
 
     #[inline(always)]

@@ -36,13 +36,15 @@ impl Quoting for V6 {
             return Err(Outcome::Malformed.into());
         }
         let first = at + Self::HEADER;
-        let (protocol, transport) =
-            ipv6::walk(skb, header.next_header, first, ipv6::LATER_FRAGMENT)?;
+        let walked = ipv6::walk(skb, header.next_header, first)?;
+        if walked.datagram_offset() != 0 {
+            return Err(Outcome::Fragment.into());
+        }
         Ok(Head {
             src: header.src,
             dst: header.dst,
-            protocol,
-            transport,
+            protocol: walked.protocol,
+            transport: walked.offset,
             end: end(first, header.payload_len),
             checksum: 0,
         })

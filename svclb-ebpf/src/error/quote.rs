@@ -63,7 +63,7 @@ pub fn read<A: Network>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
         Stop::Because(Outcome::Fragment) => Outcome::QuoteFragment.into(),
         Stop::Because(Outcome::Extensions) => Outcome::QuoteExtensions.into(),
         Stop::Because(_) => Outcome::QuoteMalformed.into(),
-        Stop::NotOurs => Stop::NotOurs,
+        Stop::NotOurs | Stop::Later => Stop::NotOurs,
     })
 }
 

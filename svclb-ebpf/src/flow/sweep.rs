@@ -12,7 +12,7 @@ use svclb_common::{
 
 use super::clear_with;
 use crate::{
-    config,
+    config, fragment,
     maps::{self, Tables},
     raw::{self, Locked, Record, Skb},
     report, service,
@@ -30,6 +30,9 @@ struct Sweep {
 pub fn run(skb: Skb) {
     let Some(first) = skb.copy::<u32>(0) else { return };
     let mut sweep = Sweep { skb, first, now_ns: raw::now_ns() };
+    if first == 0 {
+        fragment::sweep(sweep.now_ns);
+    }
     family::<V4>(&mut sweep);
     family::<V6>(&mut sweep);
 }

@@ -13,6 +13,7 @@ use svclb_common::{
     event::Event,
     filter::{self, Interest},
     flow::Flow,
+    fragment::{Bucket, Held},
     frontend::{
         Affinity, AffinityKey, Backend, Device, Frontend, FrontendKey, Service, Slot, Source,
         device_flags, node_flags,
@@ -27,7 +28,12 @@ use svclb_common::{
 
 pub use tables::Tables;
 
-use crate::{answer::Sheet, desk::Desk, raw::Record};
+use crate::{
+    answer::Sheet,
+    desk::Desk,
+    fragment::Aside,
+    raw::{self, Record, Shared},
+};
 
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 const FLOWS: usize = size::FLOWS as usize;
@@ -119,6 +125,18 @@ static AFFINITY4: LruHashMap<AffinityKey<V4>, Affinity, { size::AFFINITY as usiz
 #[btf_map(name = "affinity6")]
 static AFFINITY6: LruHashMap<AffinityKey<V6>, Affinity, { size::AFFINITY as usize }> =
     LruHashMap::new();
+/// What became of datagrams' first fragments, by the hash of their keys.
+#[btf_map(name = "fragments4")]
+static FRAGMENTS4: Array<Bucket<V4>, { size::FRAGMENT_BUCKETS as usize }> = Array::new();
+/// The same for IPv6.
+#[btf_map(name = "fragments6")]
+static FRAGMENTS6: Array<Bucket<V6>, { size::FRAGMENT_BUCKETS as usize }> = Array::new();
+/// Fragments that came before their datagrams' first ones, in a ring.
+#[btf_map(name = "held")]
+static HELD: Array<Held, { size::HELD as usize }> = Array::new();
+/// How many fragments were held so far: the last one's number.
+#[btf_map(name = "held_sequence")]
+static HELD_SEQUENCE: Array<u64, 1> = Array::new();
 /// Where the next search for a flow record begins: IPv4, IPv6.
 #[btf_map(name = "cursor")]
 static CURSOR: PerCpuArray<u32, 2> = PerCpuArray::new();
@@ -145,6 +163,9 @@ static EVENTS: RingBuf<Event, { size::EVENTS as usize }> = RingBuf::new();
 /// This CPU's sheet for answers; not pinned.
 #[btf_map(name = "sheet")]
 static SHEET: PerCpuArray<Sheet, 1> = PerCpuArray::new();
+/// Where this CPU puts a packet aside; not pinned.
+#[btf_map(name = "aside")]
+static ASIDE: PerCpuArray<Aside, 1> = PerCpuArray::new();
 /// How many ICMP messages this CPU may send; not pinned.
 #[btf_map(name = "limits")]
 static LIMITS: PerCpuArray<Limit, 1> = PerCpuArray::new();
@@ -265,4 +286,24 @@ pub fn sheet() -> Option<&'static mut Sheet> {
 pub fn limit() -> Option<&'static mut Limit> {
     // SAFETY: as for the cursor.
     LIMITS.get_ptr_mut(0).map(|limit| unsafe { &mut *limit })
+}
+
+/// The number of the next fragment that is held, from 1 on.
+#[inline(always)]
+pub fn next_held() -> Option<u64> {
+    // SAFETY: the pointer is an array entry's, and the addition is atomic.
+    HELD_SEQUENCE.get_ptr_mut(0).map(|last| raw::fetch_add(unsafe { &mut *last }, 1) + 1)
+}
+
+/// The place of a held fragment.
+#[inline(always)]
+pub fn held(place: u32) -> Option<Shared<Held>> {
+    HELD.get_ptr_mut(place).and_then(Shared::new)
+}
+
+/// Where this CPU puts a packet aside.
+#[inline(always)]
+pub fn aside() -> Option<&'static mut Aside> {
+    // SAFETY: as for the cursor.
+    ASIDE.get_ptr_mut(0).map(|aside| unsafe { &mut *aside })
 }

@@ -44,6 +44,8 @@ pub trait Tables: Address {
     fn remove_socket_peer(key: &SocketKey<Self>);
     /// The address that masquerading takes on `device`.
     fn masquerade_address(device: &Device) -> Self;
+    /// A bucket of datagrams in fragments.
+    fn fragments(number: u32) -> Option<Shared<Bucket<Self>>>;
     /// This CPU's desk.
     fn desk() -> Option<*mut Desk<Self>>;
 }
@@ -51,7 +53,7 @@ pub trait Tables: Address {
 macro_rules! tables {
     ($family:ty, $index:literal, $flows:ident, $tuples:ident, $frontends:ident, $backends:ident,
      $node_addrs:ident, $sources:ident, $cidrs:ident, $affinity:ident, $direct:ident, $sockets:ident, $masq:ident,
-     $desk:ident) => {
+     $fragments:ident, $desk:ident) => {
         impl Tables for $family {
             const INDEX: u32 = $index;
 
@@ -158,6 +160,11 @@ macro_rules! tables {
             }
 
             #[inline(always)]
+            fn fragments(number: u32) -> Option<Shared<Bucket<Self>>> {
+                $fragments.get_ptr_mut(number).and_then(Shared::new)
+            }
+
+            #[inline(always)]
             fn desk() -> Option<*mut Desk<Self>> {
                 $desk.get_ptr_mut(0)
             }
@@ -179,6 +186,7 @@ tables!(
     DIRECT4,
     SOCKETS4,
     masq4,
+    FRAGMENTS4,
     DESK4
 );
 tables!(
@@ -195,5 +203,6 @@ tables!(
     DIRECT6,
     SOCKETS6,
     masq6,
+    FRAGMENTS6,
     DESK6
 );

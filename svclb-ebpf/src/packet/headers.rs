@@ -35,10 +35,20 @@ pub struct Ipv6 {
 #[derive(Clone, Copy, Default)]
 pub struct Extension {
     pub next_header: u8,
-    /// In units of 8 bytes, the first 8 not counted; in a fragment header, reserved.
+    /// In units of 8 bytes, the first 8 not counted.
     pub len: u8,
-    /// Fragment header: offset and flags; routing header: type and segments left.
+    /// Routing header: type and segments left.
     pub data: [u8; 2],
+}
+
+/// IPv6's fragment header (RFC 8200, section 4.5).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Fragment {
+    pub next_header: u8,
+    pub reserved: u8,
+    pub offset_flags: u16,
+    pub id: u32,
 }
 
 /// TCP (RFC 9293, section 3.1), without options.
@@ -91,6 +101,7 @@ pub struct Icmp {
 
 const _: () = {
     assert!(size_of::<Ipv4>() == 20 && size_of::<Ipv6>() == 40 && size_of::<Extension>() == 4);
+    assert!(size_of::<Fragment>() == 8);
     assert!(size_of::<Tcp>() == 20 && size_of::<Udp>() == 8);
     assert!(size_of::<Sctp>() == 16 && size_of::<Icmp>() == 8);
 };

@@ -3,6 +3,7 @@
 use svclb_common::{
     address::V4,
     checksum::{Difference, fold, sum},
+    fragment::Part,
     outcome::Outcome,
     tuple::Tuple,
 };
@@ -38,6 +39,7 @@ pub fn store(skb: &mut Skb, at: u32, checksum: u16, [src, dst]: &[V4; 2]) -> Res
 
 impl Network for V4 {
     const HEADER: u32 = 20;
+    const ID_NEEDS_PROTOCOL: bool = true;
     const MAX_OFFSET: u32 = 60;
     const ICMP: u8 = 1;
     const ECHO: [u8; 2] = [8, 0];
@@ -53,7 +55,6 @@ impl Network for V4 {
 
     #[inline(always)]
     fn payload(skb: &Skb) -> Step<Payload> {
-        const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
         let header = skb.header::<Ipv4>(0).ok_or(Outcome::Truncated)?;
         let offset = header_len(header);
         if header.version_ihl >> 4 != 4 || offset < Self::HEADER {
@@ -64,10 +65,8 @@ impl Network for V4 {
         if len < offset {
             return Err(Outcome::Malformed.into());
         }
-        if u16::from_be(header.fragment) & MORE_FRAGMENTS_OR_OFFSET != 0 {
-            return Err(Outcome::Fragment.into());
-        }
-        Ok(Payload { protocol: header.protocol, offset, len: len - offset })
+        let len = len - offset;
+        Ok(Payload { protocol: header.protocol, offset, len, part: part(header, len) })
     }
 
     #[inline(always)]
@@ -101,5 +100,19 @@ impl Network for V4 {
         let checksum = !fold(sum(&header));
         header[10..12].copy_from_slice(&checksum.to_ne_bytes());
         header
+    }
+}
+
+/// Which part of a datagram the `len` bytes behind the header are.
+#[inline(always)]
+fn part(header: &Ipv4, len: u32) -> Part {
+    const MORE: u16 = 0x2000;
+    const UNITS: u16 = 0x1fff;
+    let place = u16::from_be(header.fragment);
+    Part {
+        id: u32::from(header.id),
+        offset: u32::from(place & UNITS) * 8,
+        len,
+        more: u32::from(place & MORE != 0),
     }
 }

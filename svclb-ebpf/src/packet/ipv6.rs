@@ -3,13 +3,14 @@
 use aya_ebpf::bindings::BPF_F_RECOMPUTE_CSUM;
 use svclb_common::{
     address::V6,
+    fragment::Part,
     outcome::Outcome,
     tuple::{TCP, Tuple, UDP},
 };
 
 use super::{
     HOPS, Network, Payload, Step,
-    headers::{Extension, Ipv6},
+    headers::{Extension, Fragment, Ipv6},
     stated_length,
 };
 use crate::raw::Skb;
@@ -31,6 +32,7 @@ mod extension {
 
 impl Network for V6 {
     const HEADER: u32 = 40;
+    const ID_NEEDS_PROTOCOL: bool = false;
     const MAX_OFFSET: u32 = 512;
     const ICMP: u8 = 58;
     const ECHO: [u8; 2] = [128, 129];
@@ -58,11 +60,12 @@ impl Network for V6 {
         let protocol = header.next_header;
         if protocol == TCP || protocol == UDP {
             let len = len.checked_sub(Self::HEADER).ok_or(Outcome::Malformed)?;
-            return Ok(Payload { protocol, offset: Self::HEADER, len });
+            return Ok(Payload { protocol, offset: Self::HEADER, len, part: Part::WHOLE });
         }
-        let (protocol, offset) = walk(skb, protocol, Self::HEADER, ANY_FRAGMENT)?;
-        let len = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
-        Ok(Payload { protocol, offset, len })
+        let walked = walk(skb, protocol, Self::HEADER)?;
+        let Walked { protocol, offset, .. } = walked;
+        let behind = len.checked_sub(offset).ok_or(Outcome::Malformed)?;
+        Ok(Payload { protocol, offset, len: behind, part: walked.part(len) })
     }
 
     #[inline(always)]
@@ -92,43 +95,92 @@ impl Network for V6 {
     }
 }
 
-/// What a fragment header says of every fragment: an offset, or the "more" flag. What is left are
-/// reserved bits.
-const ANY_FRAGMENT: u16 = 0xfff9;
-/// What it says of those that do not begin with the transport header: an offset.
-pub const LATER_FRAGMENT: u16 = 0xfff8;
+/// Where a walk over extension headers has led.
+pub struct Walked {
+    /// IANA number of the header there.
+    pub protocol: u8,
+    /// Where that is; of a later fragment, where its part of the datagram begins.
+    pub offset: u32,
+    /// Offset and "more" of the fragment header on the way; 0 if the packet is whole.
+    pub place: u16,
+    /// Identification of the datagram, as it lies in that header.
+    id: u32,
+    /// Where the part of the datagram begins.
+    cut: u32,
+}
 
-/// Walks the extension headers, the first of which is of type `protocol` and lies at `first`; the
-/// protocol of the transport header, and where it lies. `fragments` are the bits of a fragment
-/// header that must be zero.
+impl Walked {
+    /// The offset in the datagram of the part that the packet carries.
+    #[inline(always)]
+    pub fn datagram_offset(&self) -> u32 {
+        u32::from(self.place & 0xfff8)
+    }
+
+    /// Which part of a datagram a packet of `len` bytes carries, which is more than was walked over.
+    #[inline(always)]
+    fn part(&self, len: u32) -> Part {
+        if self.place == 0 {
+            return Part::WHOLE;
+        }
+        let more = u32::from(self.place & 1);
+        Part { id: self.id, offset: self.datagram_offset(), len: len - self.cut, more }
+    }
+
+    /// Steps over a fragment header. No datagram is cut twice.
+    #[inline(always)]
+    fn pass(&mut self, header: &Fragment) -> Step<()> {
+        /// What is left are reserved bits.
+        const OFFSET_AND_MORE: u16 = 0xfff9;
+        self.offset += size_of::<Fragment>() as u32;
+        self.protocol = header.next_header;
+        let place = u16::from_be(header.offset_flags) & OFFSET_AND_MORE;
+        // The header of a whole packet (RFC 6946) is no obstacle.
+        if place == 0 {
+            return Ok(());
+        }
+        if self.place != 0 {
+            return Err(Outcome::Malformed.into());
+        }
+        (self.place, self.id, self.cut) = (place, header.id, self.offset);
+        Ok(())
+    }
+}
+
+/// Walks the extension headers, the first of which is of type `protocol` and lies at `first`, to the
+/// transport header, or to where a later fragment's part of the datagram begins.
 #[inline(always)]
-pub fn walk(skb: &Skb, mut protocol: u8, first: u32, fragments: u16) -> Step<(u8, u32)> {
-    let mut offset = first;
+pub fn walk(skb: &Skb, protocol: u8, first: u32) -> Step<Walked> {
+    let mut walked = Walked { protocol, offset: first, place: 0, id: 0, cut: 0 };
     for _ in 0..MAX_EXTENSIONS {
+        let protocol = walked.protocol;
         match protocol {
             extension::HOP_BY_HOP
             | extension::ROUTING
             | extension::DESTINATION
             | extension::FRAGMENT => {}
-            _ => return Ok((protocol, offset)),
+            _ => return Ok(walked),
         }
-        if offset - first > V6::MAX_OFFSET - V6::HEADER {
+        if walked.offset - first > V6::MAX_OFFSET - V6::HEADER {
             return Err(Outcome::Extensions.into());
         }
-        let header = skb.copy::<Extension>(offset).ok_or(Outcome::Truncated)?;
-        offset += length(protocol, &header, fragments)?;
-        protocol = header.next_header;
+        if protocol == extension::FRAGMENT {
+            walked.pass(&skb.copy::<Fragment>(walked.offset).ok_or(Outcome::Truncated)?)?;
+            if walked.datagram_offset() != 0 {
+                return Ok(walked);
+            }
+            continue;
+        }
+        let header = skb.copy::<Extension>(walked.offset).ok_or(Outcome::Truncated)?;
+        walked.offset += length(protocol, &header)?;
+        walked.protocol = header.next_header;
     }
     Err(Outcome::Extensions.into())
 }
 
 /// The length of an extension header, if the packet may be rewritten behind it.
 #[inline(always)]
-fn length(protocol: u8, header: &Extension, fragments: u16) -> Step<u32> {
+fn length(protocol: u8, header: &Extension) -> Step<u32> {
     match protocol {
-        // A fragment header of a whole packet (RFC 6946) is no obstacle.
-        extension::FRAGMENT if u16::from_be_bytes(header.data) & fragments == 0 => Ok(8),
-        extension::FRAGMENT => Err(Outcome::Fragment.into()),
         // With segments left, the destination is not the final one.
         extension::ROUTING if header.data[1] != 0 => Err(Outcome::Extensions.into()),
         _ => Ok((u32::from(header.len) + 1) * 8),

@@ -7,7 +7,11 @@ mod rewrite;
 mod sctp;
 mod transport;
 
-use svclb_common::{outcome::Outcome, tuple::Tuple};
+use svclb_common::{
+    fragment::{DatagramKey, Part},
+    outcome::Outcome,
+    tuple::Tuple,
+};
 
 pub use rewrite::{TCP_CHECKSUM, UDP_CHECKSUM, rewrite};
 
@@ -23,6 +27,8 @@ pub const ETHERTYPE_IPV6: u32 = 0x86dd_u16.to_be() as u32;
 pub enum Stop {
     /// It is no service's business: on through the kernel as it is, uncounted.
     NotOurs,
+    /// A later fragment: what says whose it is was in its datagram's first one.
+    Later,
     /// This became of it.
     Because(Outcome),
 }
@@ -59,12 +65,16 @@ pub struct Payload {
     pub offset: u32,
     /// Bytes from there on, by the network header's count.
     pub len: u32,
+    /// Which part of a datagram the packet carries. The transport header is in the first.
+    pub part: Part,
 }
 
 /// What the programs ask of a network header.
 pub trait Network: Tables + Quoting {
     /// Length of the header without options or extensions.
     const HEADER: u32;
+    /// Whether senders number the datagrams of each protocol by themselves.
+    const ID_NEEDS_PROTOCOL: bool;
     /// How far a transport header may be from the network header.
     const MAX_OFFSET: u32;
     /// IANA protocol number of the family's ICMP.
@@ -99,19 +109,24 @@ pub fn ends<A: Network>(skb: &mut Skb) -> Option<(A, A)> {
     A::ends(skb)
 }
 
-/// Parses a packet whose addresses may concern svclb.
+/// Parses a packet whose addresses may concern svclb, at a hook where tuples are of this
+/// [`side`](svclb_common::tuple::side). Where it is a fragment, its place is on the desk.
 #[inline(always)]
-pub fn parse<A: Network>(skb: &mut Skb) -> Step<&'static Packet<A>> {
-    read::<A>(skb)?;
+pub fn parse<A: Network>(skb: &mut Skb, side: u8) -> Step<&'static Packet<A>> {
+    read::<A>(skb, side)?;
     desk::packet().ok_or(Stop::NotOurs)
 }
 
 /// Reads the headers and puts what they say on the desk. A function of its own in the kernel: the
 /// verifier then follows its many paths to the end of the headers, not to the end of the program.
 #[inline(never)]
-fn read<A: Network>(skb: &mut Skb) -> Step<()> {
+fn read<A: Network>(skb: &mut Skb, side: u8) -> Step<()> {
+    desk::put_part::<A>(Part::WHOLE);
     let payload = A::payload(skb)?;
     let (src, dst) = A::ends(skb).ok_or(Outcome::Truncated)?;
+    if payload.part.is_part() {
+        note_part(skb, &payload, src, dst, side)?;
+    }
     let ports = transport::ports::<A>(skb, &payload)?;
     desk::put_packet(Packet {
         tuple: Tuple::received(payload.protocol, src, ports.src, dst, ports.dst),
@@ -121,6 +136,19 @@ fn read<A: Network>(skb: &mut Skb) -> Step<()> {
         icmp_type: ports.icmp_type,
     });
     Ok(())
+}
+
+/// Puts a fragment's place on the desk. Only the first one is read on.
+#[inline(always)]
+fn note_part<A: Network>(skb: &Skb, payload: &Payload, src: A, dst: A, side: u8) -> Step<()> {
+    let (part, ifindex) = (payload.part, skb.ifindex());
+    if !part.is_sound() {
+        return Err(Outcome::Malformed.into());
+    }
+    let protocol = if A::ID_NEEDS_PROTOCOL { payload.protocol } else { 0 };
+    desk::put_part::<A>(part);
+    desk::put_datagram(DatagramKey { src, dst, id: part.id, ifindex, protocol, side, pad: [0; 2] });
+    if part.offset == 0 { Ok(()) } else { Err(Stop::Later) }
 }
 
 /// How many hops packets of svclb's own may go (IANA's recommendation).

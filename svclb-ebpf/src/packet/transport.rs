@@ -39,15 +39,27 @@ pub fn ports<A: Network>(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
     }
 }
 
+/// Whether a first fragment holds a header of that length: without it, nobody knows what it opens.
+#[inline(always)]
+fn fits(payload: &Payload, header: usize) -> Step<()> {
+    let tiny = payload.part.is_part() && payload.len < header as u32;
+    if tiny { Err(Outcome::FragmentTiny.into()) } else { Ok(()) }
+}
+
 #[inline(always)]
 fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    fits(payload, size_of::<Tcp>())?;
     let offset = payload.offset & MAX_OFFSET;
     if skb.header::<Tcp>(offset).is_none() {
         skb.pull(offset + size_of::<Tcp>() as u32);
     }
     let header = skb.header::<Tcp>(offset).ok_or(Outcome::Truncated)?;
     let header_len = u32::from(header.data_offset >> 4) * 4;
-    if header_len < size_of::<Tcp>() as u32 || header_len > payload.len {
+    if header_len < size_of::<Tcp>() as u32 {
+        return Err(Outcome::Malformed.into());
+    }
+    fits(payload, header_len as usize)?;
+    if header_len > payload.len {
         return Err(Outcome::Malformed.into());
     }
     Ok(Ports {
@@ -60,13 +72,15 @@ fn tcp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
 
 #[inline(always)]
 fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
+    fits(payload, size_of::<Udp>())?;
     let offset = payload.offset & MAX_OFFSET;
     if skb.header::<Udp>(offset).is_none() {
         skb.pull(offset + size_of::<Udp>() as u32);
     }
     let header = skb.header::<Udp>(offset).ok_or(Outcome::Truncated)?;
     let len = u32::from(u16::from_be(header.len));
-    if len < size_of::<Udp>() as u32 || len > payload.len {
+    // A first fragment carries less than the datagram that its header is about.
+    if len < size_of::<Udp>() as u32 || (len > payload.len && !payload.part.is_part()) {
         return Err(Outcome::Malformed.into());
     }
     Ok(Ports {
@@ -81,6 +95,9 @@ fn udp(skb: &mut Skb, payload: &Payload) -> Step<Ports> {
 fn sctp(skb: &Skb, payload: &Payload) -> Step<Ports> {
     /// Length of a chunk's header, which its own length counts.
     const CHUNK: u16 = 4;
+    if payload.part.is_part() {
+        return Err(Outcome::SctpFragment.into());
+    }
     let header = skb.copy::<Sctp>(payload.offset & MAX_OFFSET).ok_or(Outcome::Truncated)?;
     let tcp_flags = as_flags(header.chunk);
     let len = u16::from_be(header.chunk_len);
@@ -103,7 +120,9 @@ fn icmp<A: Network>(skb: &Skb, payload: &Payload) -> Step<Ports> {
     if payload.len < size_of::<Icmp>() as u32 {
         return Err(Outcome::Truncated.into());
     }
-    if [header.kind, header.code] != [A::ECHO[0], 0] && !A::is_error(header.kind) {
+    let is_asked = [header.kind, header.code] == [A::ECHO[0], 0] || A::is_error(header.kind);
+    // A message in fragments is nothing to answer or to translate: svclb never has all of it.
+    if !is_asked || payload.part.is_part() {
         return Err(Stop::NotOurs);
     }
     Ok(Ports { src: 0, dst: 0, tcp_flags: 0, icmp_type: header.kind })

@@ -66,6 +66,40 @@ pub fn in_place<T: Copy>(global: &'static Global<T>) -> &'static T {
     }
 }
 
+/// Adds to a number that all CPUs share; what it was before.
+#[inline(always)]
+pub fn fetch_add(shared: &mut u64, number: u64) -> u64 {
+    let mut result = number;
+    // SAFETY: as in `add`.
+    unsafe {
+        asm!(
+            "{number} = atomic_fetch_add((u64 *)({at} + 0), {number})",
+            at = in(reg) core::ptr::from_mut(shared),
+            number = inout(reg) result,
+        );
+    }
+    result
+}
+
+/// Puts `new` at an address where `old` is; whether that was so. Orders all memory accesses.
+///
+/// # Safety
+/// The address must be eight aligned bytes of a map.
+#[inline(always)]
+pub(super) unsafe fn exchange(at: *mut u64, old: u64, new: u64) -> bool {
+    let mut result = old;
+    // SAFETY: the caller's promise. core's atomics are not there for this target: see `add`.
+    unsafe {
+        asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {new})",
+            at = in(reg) at,
+            new = in(reg) new,
+            inlateout("r0") result,
+        );
+    }
+    result == old
+}
+
 /// Calls `body` with 0, 1, ... until it returns `true` or `count` is reached.
 #[inline(always)]
 pub fn repeat<C>(count: u32, context: &mut C, body: extern "C" fn(u32, *mut C) -> i64) {

@@ -2,7 +2,7 @@
 
 use core::{arch::asm, ptr::NonNull};
 
-use super::kernel::repeat;
+use super::kernel::{exchange, repeat};
 
 use svclb_common::{
     address::Address,
@@ -151,18 +151,8 @@ impl<A: Address> Record<A> {
 
     #[inline(always)]
     fn exchange(self, old: u64, new: u64) -> bool {
-        let mut result = old;
-        // SAFETY: the address is the record's first, eight-byte aligned field. core's atomics are
-        // not there for this target: BPF has them, rustc says it has not.
-        unsafe {
-            asm!(
-                "r0 = cmpxchg_64({at} + 0, r0, {new})",
-                at = in(reg) &raw mut (*self.flow.as_ptr()).lock,
-                new = in(reg) new,
-                inlateout("r0") result,
-            );
-        }
-        result == old
+        // SAFETY: the address is the record's first, eight-byte aligned field.
+        unsafe { exchange(&raw mut (*self.flow.as_ptr()).lock, old, new) }
     }
 }
 

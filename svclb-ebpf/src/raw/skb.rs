@@ -29,6 +29,8 @@ unsafe impl Header for headers::Sctp {}
 // SAFETY: as above.
 unsafe impl Header for headers::Extension {}
 // SAFETY: as above.
+unsafe impl Header for headers::Fragment {}
+// SAFETY: as above.
 unsafe impl Header for headers::Icmp {}
 // SAFETY: as above.
 unsafe impl Header for u16 {}
@@ -52,6 +54,7 @@ pub enum Note {
 }
 
 /// The packet at a hook. Offsets count from the network header.
+#[derive(Clone, Copy)]
 pub struct Skb {
     pub(super) skb: *mut __sk_buff,
     pub(super) link: u32,
@@ -86,6 +89,20 @@ impl Skb {
     pub fn note_rewritten(&mut self, by: Note) {
         // SAFETY: as above.
         unsafe { (*self.skb).cb[0] = by as u32 ^ self.ifindex() };
+    }
+
+    /// Takes the note away, whosever it is.
+    #[inline(always)]
+    pub fn take_note(&mut self) -> u32 {
+        // SAFETY: as above.
+        unsafe { core::mem::replace(&mut (*self.skb).cb[0], 0) }
+    }
+
+    /// Puts it back.
+    #[inline(always)]
+    pub fn put_note(&mut self, note: u32) {
+        // SAFETY: as above.
+        unsafe { (*self.skb).cb[0] = note };
     }
 
     /// Whether [`Skb::note_rewritten`] was called at this hook of this device.
@@ -172,7 +189,20 @@ impl Skb {
         self.store_at(0, mac, 0)
     }
 
-    /// The same, counted from the link header.
+    /// That destination, if there is an Ethernet header.
+    #[inline(always)]
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        if !self.has_ethernet() {
+            return None;
+        }
+        let mut mac = [0_u8; 6];
+        // SAFETY: the destination is six writable bytes.
+        let result =
+            unsafe { helpers::bpf_skb_load_bytes(self.skb.cast(), 0, (&raw mut mac).cast(), 6) };
+        (result == 0).then_some(mac)
+    }
+
+    /// As [`Skb::store`], counted from the link header.
     #[inline(always)]
     pub(super) fn store_at<T: Copy>(
         &mut self,

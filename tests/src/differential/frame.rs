@@ -1,7 +1,10 @@
 //! Whether a frame is what another one must have become: every byte, and every checksum added up in
 //! full.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::Range,
+};
 
 use crate::{
     model::{Packet, Protocol, Tuple},
@@ -9,6 +12,8 @@ use crate::{
 };
 
 pub(super) const ETHERNET: usize = 14;
+/// Where the checksum of an IPv4 header is.
+const CHECKSUM: Range<usize> = ETHERNET + 10..ETHERNET + 12;
 
 /// Says what is wrong with `out`, which must be `frame` (read as `packet`) between the ends of `to`.
 pub(super) fn fault(frame: &[u8], packet: &Packet, to: &Tuple, out: &[u8]) -> Option<String> {
@@ -25,6 +30,28 @@ pub(super) fn fault(frame: &[u8], packet: &Packet, to: &Tuple, out: &[u8]) -> Op
         return Some(format!("byte {at} is {:#04x}, not {:#04x}", out[at], expected[at]));
     }
     header_fault(frame, packet, out).or_else(|| transport_fault(frame, packet, to, out))
+}
+
+/// Says what is wrong with `out`, which must be `frame`, a later fragment, between other addresses.
+pub(super) fn readdressed_fault(
+    frame: &[u8],
+    src: IpAddr,
+    dst: IpAddr,
+    out: &[u8],
+) -> Option<String> {
+    let mut expected = frame.to_vec();
+    let first = ETHERNET + if src.is_ipv4() { 12 } else { 8 };
+    let bytes = [octets(src), octets(dst)].concat();
+    expected[first..first + bytes.len()].copy_from_slice(&bytes);
+    if src.is_ipv4() && out.len() == frame.len() {
+        let end = ETHERNET + usize::from(frame[ETHERNET] & 15) * 4;
+        let [was, is] = [frame, out].map(|bytes| folded(sum(&bytes[ETHERNET..end])));
+        if was != is {
+            return Some(format!("the header adds up to {is:#x}, not {was:#x}"));
+        }
+        expected[CHECKSUM].copy_from_slice(&out[CHECKSUM]);
+    }
+    (out != expected).then(|| format!("{out:02x?}, not {expected:02x?}"))
 }
 
 /// Writes the ends into a frame.

@@ -7,7 +7,7 @@ use svclb_common::outcome::Outcome;
 
 use super::{
     error_frame,
-    frame::fault,
+    frame::{fault, readdressed_fault},
     kernel::Kernel,
     script::{Shot, Step},
 };
@@ -77,7 +77,8 @@ impl Pair {
         let after = passed.and_then(|out| read(out).ok()).map(|packet| packet.tuple);
         let same = passed == Some(&frame[..]);
         let is_counted = !counted.is_empty();
-        let mut taken = Taken { after, same, is_counted, asked: Vec::new() };
+        let is_held = counted.contains(&Outcome::FragmentHeld);
+        let mut taken = Taken { after, same, is_counted, is_held, asked: Vec::new() };
         let (verdict, notes) = self.model.handle(shot.place, &frame, &mut taken);
 
         let mut expected = expected(verdict, &notes);
@@ -86,14 +87,17 @@ impl Pair {
             expected.push(silent);
         }
         let wrong_frame = match (action, verdict) {
-            (Action::Drop, Verdict::Dropped(_) | Verdict::Rejected(_)) => None,
+            (Action::Drop, Verdict::Dropped(_) | Verdict::Rejected(_) | Verdict::Held) => None,
             (Action::Back, Verdict::Rejected(_)) => refusal_fault(&frame, &out),
             (Action::Drop | Action::Back, _) => Some(format!("{action:?}")),
-            (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_)) => {
+            (Action::Next, Verdict::Dropped(_) | Verdict::Rejected(_) | Verdict::Held) => {
                 Some("it was passed".into())
             }
             (Action::Next, Verdict::Translated(from, about)) => report(&frame)
                 .and_then(|report| error_frame::fault(&frame, &report, from, about, &out)),
+            (Action::Next, Verdict::Followed(src, dst)) => {
+                readdressed_fault(&frame, src, dst, &out)
+            }
             (Action::Next, _) => match (before, verdict.rewritten()) {
                 (Some(packet), Some(to)) => fault(&frame, &packet, &to, &out),
                 _ => (out != frame).then(|| "it was changed".to_owned()),
@@ -168,11 +172,13 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
             Passed::Fragment => Outcome::QuoteFragment,
             Passed::Extensions => Outcome::QuoteExtensions,
         }),
+        Verdict::Followed(..) => Some(Outcome::Fragment),
+        Verdict::Held => Some(Outcome::FragmentHeld),
         Verdict::Passed(why) => Some(match why {
             Passed::Truncated => Outcome::Truncated,
             Passed::Malformed => Outcome::Malformed,
-            Passed::Fragment => Outcome::Fragment,
             Passed::Extensions => Outcome::Extensions,
+            Passed::Fragment => Outcome::QuoteFragment,
         }),
         Verdict::Dropped(why) => Some(match why {
             Dropped::NoLocalEndpoint => Outcome::NoLocalEndpoint,
@@ -180,6 +186,9 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
             Dropped::NoMasqueradePort => Outcome::NoMasqPort,
             Dropped::NoMasqueradeAddress => Outcome::NoMasqAddress,
             Dropped::Busy => Outcome::FlowBusy,
+            Dropped::Tiny => Outcome::FragmentTiny,
+            Dropped::SctpFragment => Outcome::SctpFragment,
+            Dropped::WithFirst => Outcome::FragmentDropped,
         }),
         Verdict::Rejected(why) => Some(match why {
             Rejected::NoEndpoint => Outcome::NoEndpoint,
@@ -193,6 +202,8 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
         Note::Forgotten => Outcome::Forgotten,
         Note::DirectMoved => Outcome::DirectMoved,
         Note::PortMoved => Outcome::PortMoved,
+        Note::GivenUp => Outcome::FragmentGivenUp,
+        Note::WaitedInVain => Outcome::FragmentDropped,
     };
     notes.iter().map(note).chain(own).collect()
 }
@@ -211,6 +222,7 @@ struct Taken {
     after: Option<Tuple>,
     same: bool,
     is_counted: bool,
+    is_held: bool,
     asked: Vec<String>,
 }
 
@@ -236,5 +248,9 @@ impl Chooser for Taken {
 
     fn is_taken_for_another(&mut self) -> bool {
         self.is_counted
+    }
+
+    fn is_forgotten(&mut self) -> bool {
+        self.is_held
     }
 }

@@ -185,6 +185,7 @@ fn shape(rng: &mut Rng, tuple: Tuple) -> Shape {
         4..6 => Shape::Extensions(rng.u8(1..=9), rng.u8(1..=3)),
         6 if !v4 => Shape::Atomic,
         7 => Shape::Fragment(rng.u16(0..8), rng.bool()),
+        13..16 => Shape::Fragment(rng.u16(0..2), true),
         8 => Shape::Truncated(rng.u8(0..40)),
         9..11 => Shape::Padded(rng.u8(1..40)),
         11 => wrong(rng, v4, tuple.protocol),

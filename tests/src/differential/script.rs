@@ -91,6 +91,10 @@ impl Shot {
         };
         let payload = match protocol {
             Protocol::Sctp => sctp::chunk(self.flags, 0, b"differential"),
+            // A fragment but the last is of whole units of 8 bytes.
+            Protocol::Udp if matches!(self.shape, Shape::Fragment(..)) => {
+                b"differential 16b".to_vec()
+            }
             Protocol::Tcp | Protocol::Udp => b"differential".to_vec(),
         };
         let packet = packet.payload(&payload).ethernet();

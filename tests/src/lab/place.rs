@@ -63,7 +63,7 @@ impl Place {
     }
 
     /// The name of the namespace of `role`.
-    pub(super) fn netns(&self, role: &str) -> String {
+    pub(crate) fn netns(&self, role: &str) -> String {
         format!("svclb-{}-{role}", self.tag)
     }
 

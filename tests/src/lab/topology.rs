@@ -8,6 +8,7 @@ use nix::unistd::geteuid;
 use super::{
     address::Dual,
     client::{Client, Location},
+    mangle::Mangler,
     netns::Netns,
     network,
     node::Node,
@@ -106,6 +107,17 @@ impl Lab {
     /// The kernel refuses something, or the role is taken.
     pub fn add_station(&self, role: &str, ip: Dual) -> Result<Station> {
         Station::create(role, ip, &self.router, &self.place)
+    }
+
+    /// Mixes the frames between node `n` and the LAN. Drop it before the lab.
+    ///
+    /// # Errors
+    /// The kernel refuses something.
+    ///
+    /// # Panics
+    /// If the preset has fewer nodes.
+    pub fn mangle(&self, n: u8) -> Result<Mangler<'_>> {
+        Mangler::between(&self.router, &self.node(n).name, &self.place)
     }
 
     /// The lab's folder.

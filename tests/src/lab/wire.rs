@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nix::{
     errno::Errno,
     ifaddrs::getifaddrs,
+    libc,
     sys::{
         socket::{
             AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike,
@@ -20,8 +21,18 @@ use nix::{
 
 use super::netns::Netns;
 
+/// Socket option: frames begin with a header about what the device is to do.
+#[derive(Clone, Copy, Debug)]
+struct OffloadHeader;
+/// `PACKET_VNET_HDR` of linux/if_packet.h.
+const PACKET_VNET_HDR: i32 = 15;
+nix::setsockopt_impl!(OffloadHeader, libc::SOL_PACKET, PACKET_VNET_HDR, bool, sockopt::SetBool);
+
 /// `PACKET_OUTGOING` of linux/if_packet.h.
 const OUTGOING: u8 = 4;
+
+/// After how long a silence [`Wire::receive`] looks at the clock.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// An open device.
 #[derive(Debug)]
@@ -37,6 +48,26 @@ impl Wire {
     /// There is no such device, or it has no Ethernet address.
     pub fn open(netns: &Netns, device: &str) -> Result<Self> {
         netns.run(|| open(device)).with_context(|| format!("{device} of {}", netns.name()))
+    }
+
+    /// Lets every frame begin with what the kernel leaves to the device: its checksum, where it is
+    /// to be cut (`struct virtio_net_hdr`).
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub(super) fn with_offloads(self) -> Result<Self> {
+        setsockopt(&self.socket, OffloadHeader, &true).context("PACKET_VNET_HDR")?;
+        Ok(self)
+    }
+
+    /// Gives up waiting for the next frame after this long.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub(super) fn after_silence_of(self, silence: Duration) -> Result<Self> {
+        let silence = TimeVal::new(0, silence.subsec_micros().into());
+        setsockopt(&self.socket, sockopt::ReceiveTimeout, &silence).context("SO_RCVTIMEO")?;
+        Ok(self)
     }
 
     /// The device's own MAC address.
@@ -75,7 +106,7 @@ impl Wire {
     }
 
     /// The next frame in either direction but the own ones; none for a while of silence.
-    fn next(&self) -> Result<Option<Vec<u8>>> {
+    pub(super) fn next(&self) -> Result<Option<Vec<u8>>> {
         let mut frame = vec![0; 65_536];
         match recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut frame) {
             Ok((_, Some(from))) if from.pkttype() == OUTGOING => Ok(None),
@@ -94,12 +125,12 @@ fn open(device: &str) -> Result<Wire> {
     let socket =
         socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
             .context("packet socket")?;
-    let silence = TimeVal::new(0, 50_000);
-    setsockopt(&socket, sockopt::ReceiveTimeout, &silence).context("SO_RCVTIMEO")?;
+    // The longest datagrams come in dozens of frames, faster than anybody takes them.
+    setsockopt(&socket, sockopt::RcvBufForce, &(8 << 20)).context("SO_RCVBUFFORCE")?;
     // getifaddrs leaves the protocol 0: the socket's own stays.
     bind(socket.as_raw_fd(), &address).context("bind")?;
     let mac = address.addr().context("no Ethernet address")?;
-    Ok(Wire { socket, mac })
+    Wire { socket, mac }.after_silence_of(SILENCE)
 }
 
 fn link_address(device: &str) -> Result<LinkAddr> {

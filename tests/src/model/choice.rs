@@ -37,6 +37,9 @@ pub trait Chooser {
     /// Whether an odd packet between addresses that no table names was counted all the same: the
     /// probe may take an address for another's.
     fn is_taken_for_another(&mut self) -> bool;
+    /// Whether a datagram whose first fragment has been seen was forgotten all the same: others
+    /// needed its place.
+    fn is_forgotten(&mut self) -> bool;
 }
 
 /// Takes the first of everything.
@@ -57,6 +60,10 @@ impl Chooser for FirstOf {
     }
 
     fn is_taken_for_another(&mut self) -> bool {
+        false
+    }
+
+    fn is_forgotten(&mut self) -> bool {
         false
     }
 }

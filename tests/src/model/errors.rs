@@ -6,7 +6,7 @@ use super::{
     Chooser, Hook, Model, Place, Tuple, Verdict,
     address::Protocol,
     flow::Role,
-    headers::{ETHERNET, behind, ends, number},
+    headers::{ETHERNET, ends, number, whole},
     ipv6,
     verdict::Passed,
 };
@@ -47,7 +47,7 @@ pub struct About {
 /// Reads a frame that is an error; none if it is something else, or odd itself.
 pub fn report(frame: &[u8]) -> Option<Report> {
     let (from, to) = ends(frame)?;
-    let outer = behind(frame).ok()?;
+    let outer = whole(frame)?;
     let (icmp, errors): (u8, &[u8]) =
         if from.is_ipv4() { (1, &[3, 11, 12]) } else { (58, &[1, 2, 3, 4]) };
     let (message, end) = (ETHERNET + outer.offset, ETHERNET + outer.end);
@@ -126,9 +126,12 @@ fn quoted_v6(quote: &[u8]) -> Result<(u8, usize, Option<usize>), Passed> {
     if header[0] >> 4 != 6 {
         return Err(Passed::Malformed);
     }
-    let (protocol, offset) = ipv6::walk(quote, ipv6::Fragments::First)?;
+    let walked = ipv6::walk(quote)?;
+    if walked.is_later() {
+        return Err(Passed::Fragment);
+    }
     let stated = number(header, 4).filter(|stated| *stated != 0);
-    Ok((protocol, offset, stated.map(|stated| 40 + stated)))
+    Ok((walked.protocol, walked.offset, stated.map(|stated| 40 + stated)))
 }
 
 impl Model {

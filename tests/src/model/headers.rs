@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     address::{Protocol, Tuple},
+    fragments::Part,
     ipv6,
     verdict::Passed,
 };
@@ -62,6 +63,12 @@ impl Packet {
 pub enum Unread {
     /// Another protocol.
     Foreign,
+    /// A later fragment, which has no ports.
+    Later,
+    /// A first fragment that ends within its transport header.
+    Tiny,
+    /// A first fragment of SCTP.
+    SctpFragment,
     /// Odd, or broken.
     Odd(Passed),
 }
@@ -74,6 +81,8 @@ pub(super) struct Behind {
     pub(super) offset: usize,
     /// The packet's length from the network header on, by the header's own count.
     pub(super) end: usize,
+    /// Which part of a datagram it is, if that is in fragments.
+    pub(super) part: Option<Part>,
 }
 
 /// Source and destination address of a frame of IPv4 or IPv6 with a whole header.
@@ -94,15 +103,20 @@ pub fn ends(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
 /// It is of another protocol, or odd.
 pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
     let (src, dst) = ends(frame).ok_or(Unread::Foreign)?;
-    let network = &frame[ETHERNET..];
-    let behind = behind(frame).map_err(Unread::Odd)?;
+    let (network, behind) = behind(frame).map_err(Unread::Odd)?;
+    if behind.part.is_some_and(|part| part.offset > 0) {
+        return Err(Unread::Later);
+    }
+    if behind.offset > FAR {
+        return Err(Unread::Odd(Passed::Extensions));
+    }
     let protocol = match behind.protocol {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
         132 => Protocol::Sctp,
         _ => return Err(Unread::Foreign),
     };
-    let (sport, dport, flags) = ports(protocol, network, &behind).map_err(Unread::Odd)?;
+    let (sport, dport, flags) = ports(protocol, network, &behind)?;
     Ok(Packet {
         tuple: Tuple::new(protocol, SocketAddr::new(src, sport), SocketAddr::new(dst, dport)),
         transport: ETHERNET + behind.offset,
@@ -111,18 +125,27 @@ pub fn read(frame: &[u8]) -> Result<Packet, Unread> {
     })
 }
 
-/// Where the network header of a frame leads, which has addresses.
-pub(super) fn behind(frame: &[u8]) -> Result<Behind, Passed> {
+/// The network header and all behind it, and where it leads. The frame has [`ends`].
+fn behind(frame: &[u8]) -> Result<(&[u8], Behind), Passed> {
     let network = &frame[ETHERNET..];
-    let is_v4 = frame[12] == 0x08;
+    let is_v4 = frame[12] == 8;
     let behind = if is_v4 { ipv4(network) } else { ipv6::behind(network) }?;
-    if behind.end < behind.offset {
+    if behind.end < behind.offset || behind.part.is_some_and(|part| !part.is_sound()) {
         return Err(Passed::Malformed);
     }
-    if behind.offset > FAR {
-        return Err(Passed::Extensions);
-    }
-    Ok(behind)
+    Ok((network, behind))
+}
+
+/// Where the network header of a frame leads that carries a whole packet.
+pub(super) fn whole(frame: &[u8]) -> Option<Behind> {
+    let (_, behind) = behind(frame).ok()?;
+    (behind.part.is_none() && behind.offset <= FAR).then_some(behind)
+}
+
+/// Which part of a datagram a frame carries, if that is in fragments and can be told.
+pub(super) fn part(frame: &[u8]) -> Option<Part> {
+    ends(frame)?;
+    behind(frame).ok()?.1.part
 }
 
 fn ipv4(network: &[u8]) -> Result<Behind, Passed> {
@@ -137,32 +160,53 @@ fn ipv4(network: &[u8]) -> Result<Behind, Passed> {
     if end < offset {
         return Err(Passed::Malformed);
     }
+    let protocol = network[9];
     // Reserved and "don't fragment" say nothing.
-    if number(network, 6).is_none_or(|fragment| fragment & 0x3fff != 0) {
-        return Err(Passed::Fragment);
-    }
-    Ok(Behind { protocol: network[9], offset, end })
+    let place = number(network, 6).ok_or(Passed::Truncated)? & 0x3fff;
+    let id = number(network, 4).ok_or(Passed::Truncated)? as u32;
+    let part = Part {
+        id,
+        protocol: Some(protocol),
+        offset: (place & 0x1fff) * 8,
+        len: end - offset,
+        more: place & 0x2000 != 0,
+    };
+    Ok(Behind { protocol, offset, end, part: (place != 0).then_some(part) })
 }
 
 /// Source port, destination port and flags.
-fn ports(protocol: Protocol, network: &[u8], behind: &Behind) -> Result<(u16, u16, u8), Passed> {
+fn ports(protocol: Protocol, network: &[u8], behind: &Behind) -> Result<(u16, u16, u8), Unread> {
     let header = network.get(behind.offset..).unwrap_or_default();
     let room = behind.end - behind.offset;
+    let is_first = behind.part.is_some();
     let (least, stated) = match protocol {
         Protocol::Tcp => (20, header.get(12).map(|words| usize::from(words >> 4) * 4)),
         Protocol::Udp => (8, number(header, 4)),
         // The common header and that of a chunk.
         Protocol::Sctp => (16, Some(16)),
     };
-    let stated = stated.filter(|_| header.len() >= least).ok_or(Passed::Truncated)?;
-    if stated < least || stated > room {
-        return Err(Passed::Malformed);
+    if is_first && protocol == Protocol::Sctp {
+        return Err(Unread::SctpFragment);
+    }
+    if is_first && room < least {
+        return Err(Unread::Tiny);
+    }
+    let stated = stated.filter(|_| header.len() >= least);
+    let stated = stated.ok_or(Unread::Odd(Passed::Truncated))?;
+    let is_header = protocol == Protocol::Tcp;
+    match stated {
+        _ if stated < least => return Err(Unread::Odd(Passed::Malformed)),
+        _ if stated <= room => {}
+        // The length of a datagram says nothing of its first fragment's.
+        _ if is_first && is_header => return Err(Unread::Tiny),
+        _ if is_first => {}
+        _ => return Err(Unread::Odd(Passed::Malformed)),
     }
     let port = |at| u16::from_be_bytes([header[at], header[at + 1]]);
     let flags = match protocol {
         Protocol::Tcp => header[13],
         Protocol::Udp => 0,
-        Protocol::Sctp => first_chunk(header)?,
+        Protocol::Sctp => first_chunk(header).map_err(Unread::Odd)?,
     };
     Ok((port(0), port(2), flags))
 }

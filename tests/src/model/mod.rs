@@ -16,6 +16,7 @@ mod endpoints;
 mod errors;
 mod flow;
 mod flows;
+mod fragments;
 mod headers;
 mod ingress;
 mod ipv6;
@@ -38,11 +39,14 @@ pub use headers::{Packet, Unread, ends, read};
 pub use tables::{Frontend, Kind, Service, Tables};
 pub use verdict::{Dropped, Note, Passed, Rejected, Verdict};
 
+pub use fragments::Part;
+
 use flow::Flow;
 use flows::Flows;
+use fragments::{Datagram, Fragments};
 
 /// Which hook sees a packet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Hook {
     /// A packet that a device has received.
     Ingress,
@@ -51,7 +55,7 @@ pub enum Hook {
 }
 
 /// Where a packet is seen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
     /// The hook.
     pub hook: Hook,
@@ -70,6 +74,8 @@ pub struct Model {
     stays: HashMap<(u32, IpAddr), SocketAddr>,
     /// The packet that was masqueraded last in each family, as it was sent.
     sent: HashMap<bool, Tuple>,
+    /// Datagrams in fragments.
+    fragments: Fragments,
     /// What the packet at hand did to flows.
     notes: Vec<Note>,
 }
@@ -83,6 +89,7 @@ impl Model {
             direct: HashSet::new(),
             stays: HashMap::new(),
             sent: HashMap::new(),
+            fragments: Fragments::default(),
             notes: Vec::new(),
         }
     }
@@ -107,23 +114,31 @@ impl Model {
         if let Some(report) = report(frame) {
             return (self.error(place, &report, chooser), Vec::new());
         }
-        let verdict = match self.examine(place.hook, frame, chooser) {
-            Err(verdict) => verdict,
-            Ok(packet) => match place.hook {
+        let datagram = headers::part(frame).zip(ends(frame));
+        let datagram =
+            datagram.map(|(part, ends)| (part.offset, Datagram::new(place, ends, &part)));
+        let verdict = match (self.examine(place.hook, frame, chooser), datagram) {
+            (Err(verdict), _) => verdict,
+            (Ok(None), Some((_, datagram))) => self.follow(datagram, chooser),
+            (Ok(None), None) => Verdict::Untouched,
+            (Ok(Some(packet)), _) => match place.hook {
                 Hook::Ingress => self.ingress(place.device, &packet, chooser),
                 Hook::Egress => self.egress(place.device, &packet, chooser),
             },
         };
+        if let Some((0, datagram)) = datagram {
+            self.lead(datagram, &verdict);
+        }
         (verdict, std::mem::take(&mut self.notes))
     }
 
-    /// The packet, if it may be svclb's business and can be read.
+    /// The packet, if it may be svclb's business and can be read; none of a later fragment.
     fn examine(
         &self,
         hook: Hook,
         frame: &[u8],
         chooser: &mut dyn Chooser,
-    ) -> Result<Packet, Verdict> {
+    ) -> Result<Option<Packet>, Verdict> {
         let (src, dst) = ends(frame).ok_or(Verdict::Untouched)?;
         let (asked, answers) = (self.tables.is_asked(dst), self.tables.answers(dst));
         let concerns = match hook {
@@ -131,9 +146,16 @@ impl Model {
             Hook::Egress => asked || answers || self.tables.answers(src),
         };
         match read(frame) {
-            Ok(packet) if concerns => Ok(packet),
+            Ok(packet) if concerns => Ok(Some(packet)),
+            Err(Unread::Later) if concerns || chooser.is_taken_for_another() => Ok(None),
             Err(Unread::Odd(why)) if concerns || chooser.is_taken_for_another() => {
                 Err(Verdict::Passed(why))
+            }
+            Err(Unread::Tiny) if concerns || chooser.is_taken_for_another() => {
+                Err(Verdict::Dropped(Dropped::Tiny))
+            }
+            Err(Unread::SctpFragment) if concerns || chooser.is_taken_for_another() => {
+                Err(Verdict::Dropped(Dropped::SctpFragment))
             }
             _ => Err(Verdict::Untouched),
         }

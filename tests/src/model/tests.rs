@@ -191,6 +191,27 @@ impl Chooser for LastOf {
     fn is_taken_for_another(&mut self) -> bool {
         false
     }
+
+    fn is_forgotten(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn fragments_share_the_fate_of_their_first_one() {
+    let mut model = Model::new(tables(&[HERE], |_| {}));
+    let place = Place { hook: Hook::Ingress, device: 2 };
+    let frames =
+        |dst: &str| Packet::tcp(at(POD), at(dst)).payload(&[7; 100]).ethernet().fragments(48);
+    let mut shown = |frame: &[u8]| model.handle(place, frame, &mut FirstOf).0;
+    let parts = frames(VIP);
+    assert_eq!(shown(&parts[2]), Verdict::Held);
+    assert_eq!(shown(&parts[0]), Verdict::Request(tcp(POD, HERE)));
+    let [pod, here] = [POD, HERE].map(|end| at(end).ip());
+    assert_eq!(shown(&parts[1]), Verdict::Followed(pod, here));
+    for part in &frames(AWAY) {
+        assert_eq!(shown(part), Verdict::Untouched);
+    }
 }
 
 #[test]

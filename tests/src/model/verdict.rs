@@ -23,6 +23,10 @@ pub enum Verdict {
     Translated(IpAddr, Tuple),
     /// An error whose quoted packet is odd: on as it is, counted.
     PassedError(Passed),
+    /// A later fragment is given the addresses of its datagram's first one.
+    Followed(IpAddr, IpAddr),
+    /// A later fragment waits for its datagram's first one.
+    Held,
     /// Dropped: the client hears nothing and tries again.
     Dropped(Dropped),
     /// Refused: the client knows at once.
@@ -48,10 +52,10 @@ pub enum Passed {
     Truncated,
     /// A header contradicts itself or the packet's length.
     Malformed,
-    /// A fragment.
-    Fragment,
     /// More IPv6 extension headers than are walked, or one that must not be passed.
     Extensions,
+    /// A quoted fragment without ports.
+    Fragment,
 }
 
 /// Why a packet is dropped.
@@ -65,6 +69,12 @@ pub enum Dropped {
     NoMasqueradePort,
     /// The node has no address to masquerade with.
     NoMasqueradeAddress,
+    /// A first fragment ends within its transport header.
+    Tiny,
+    /// A first fragment of SCTP, whose checksum spans all of them.
+    SctpFragment,
+    /// A later fragment of a datagram whose first one was dropped.
+    WithFirst,
     /// A flow cannot be opened: its packets would look like another's.
     Busy,
 }
@@ -93,4 +103,8 @@ pub enum Note {
     DirectMoved,
     /// A Service's flow was given another port towards its endpoint.
     PortMoved,
+    /// A fragment that was held had to make room.
+    GivenUp,
+    /// A fragment that was held was dropped with its datagram's first one.
+    WaitedInVain,
 }

@@ -27,7 +27,7 @@ impl Packet {
         let bytes = self.transport_bytes();
         let count = bytes.len().div_ceil(size);
         let part = |(i, chunk): (usize, &[u8])| {
-            let fragment = Fragment { offset: (i * size) as u16, more: i + 1 < count, id: 0x5ac1 };
+            let fragment = Fragment { offset: (i * size) as u16, more: i + 1 < count };
             let ip = Ip { fragment: Some(fragment), ..self.ip.clone() };
             self.frame(&ip, chunk.to_vec())
         };

@@ -194,7 +194,14 @@ impl Packet {
     /// Marks the packet as a fragment, its contents unchanged: `offset` in bytes, a multiple of 8.
     #[must_use]
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
-        self.ip.fragment = Some(Fragment { offset, more, id: 0x5ac1 });
+        self.ip.fragment = Some(Fragment { offset, more });
+        self
+    }
+
+    /// The sender's number of the datagram, of which IPv4 takes the lower half.
+    #[must_use]
+    pub fn id(mut self, id: u32) -> Self {
+        self.ip.id = id;
         self
     }
 

@@ -61,12 +61,11 @@ fn padded_options(units: u8) -> Vec<u8> {
     bytes
 }
 
-/// A fragment's place: offset in bytes, more to come, identification.
+/// A fragment's place: offset in bytes, more to come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Fragment {
     pub(super) offset: u16,
     pub(super) more: bool,
-    pub(super) id: u32,
 }
 
 /// Everything of the network header but the lengths and the checksum.
@@ -77,6 +76,7 @@ pub(super) struct Ip {
     pub(super) ttl: u8,
     pub(super) traffic_class: u8,
     pub(super) dont_fragment: bool,
+    pub(super) id: u32,
     pub(super) fragment: Option<Fragment>,
     pub(super) options: Vec<u8>,
     pub(super) extensions: Vec<Extension>,
@@ -93,6 +93,7 @@ impl Ip {
             ttl: 64,
             traffic_class: 0,
             dont_fragment: true,
+            id: 0x5ac1,
             fragment: None,
             options: Vec::new(),
             extensions: Vec::new(),
@@ -118,12 +119,12 @@ impl Ip {
         let mut options = self.options.clone();
         options.resize(options.len().next_multiple_of(4), 0);
         let length = 20 + options.len();
-        let fragment = self.fragment.unwrap_or(Fragment { offset: 0, more: false, id: 0x5ac1 });
+        let fragment = self.fragment.unwrap_or(Fragment { offset: 0, more: false });
         let dont = u16::from(self.dont_fragment && self.fragment.is_none()) << 14;
         let place = dont | u16::from(fragment.more) << 13 | fragment.offset >> 3;
         let mut header = vec![0x40 | (length / 4) as u8, self.traffic_class];
         header.extend(((length + payload) as u16).to_be_bytes());
-        header.extend((fragment.id as u16).to_be_bytes());
+        header.extend((self.id as u16).to_be_bytes());
         header.extend(place.to_be_bytes());
         header.extend([self.ttl, protocol, 0, 0]);
         header.extend(src.octets());
@@ -134,7 +135,7 @@ impl Ip {
 
     fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, payload: usize) -> Vec<u8> {
         let mut chain = self.extensions.clone();
-        chain.extend(self.fragment.map(|f| Extension::fragment(f.offset, f.more, f.id)));
+        chain.extend(self.fragment.map(|f| Extension::fragment(f.offset, f.more, self.id)));
         let numbers: Vec<u8> = chain.iter().map(|e| e.protocol).chain([protocol]).collect();
         let length: usize = chain.iter().map(|e| e.bytes.len()).sum();
         let first_word = 0x6000_0000 | u32::from(self.traffic_class) << 20;

@@ -13,6 +13,7 @@ mod errors;
 mod expect;
 mod external;
 mod families;
+mod fragments;
 mod health;
 mod host;
 mod host_modes;
@@ -68,6 +69,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     ranges::SCENARIOS,
     affinity::SCENARIOS,
     families::SCENARIOS,
+    fragments::SCENARIOS,
     ends::SCENARIOS,
     pressure::SCENARIOS,
     load::SCENARIOS,

@@ -17,6 +17,8 @@ const MET: &[&str] = &[
     "truncated",
     "malformed",
     "fragment",
+    "fragment_held",
+    "fragment_dropped",
     "ipv6_extensions",
     "no_endpoint",
     "no_local_endpoint",

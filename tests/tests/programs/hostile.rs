@@ -101,20 +101,6 @@ fn truncated_frames_are_untouched() {
 }
 
 #[test]
-fn fragments_are_untouched_and_counted() {
-    for a in families() {
-        let programs = load(&a);
-        let udp = Packet::udp(a.client, a.vip).payload(&[7; 2000]);
-        let fragments = udp.ethernet().fragments(1200);
-        assert!(fragments.len() > 1);
-        for frame in &fragments {
-            untouched(&programs, Ingress, frame);
-        }
-        assert_eq!(programs.count(Outcome::Fragment), fragments.len() as u64);
-    }
-}
-
-#[test]
 fn extension_headers_that_must_not_be_passed_are_untouched_and_counted() {
     let a = v6();
     let mut programs = load(&a);

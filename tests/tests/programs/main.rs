@@ -9,6 +9,7 @@ mod differential;
 mod ends;
 mod errors;
 mod explained;
+mod fragments;
 mod hostile;
 mod inside;
 mod nat;

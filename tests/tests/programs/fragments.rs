@@ -1,0 +1,401 @@
+//! Fragments: only the first has ports, and they come in any order.
+
+use svclb::plan::operation::Protocol::{Tcp, Udp};
+use svclb_common::{fragment::Held, layout::size, outcome::Outcome};
+use svclb_tests::{
+    packet::{Extension, Packet, flags},
+    programs::{
+        Action, Cable,
+        Hook::{self, Egress, Ingress},
+        Programs,
+    },
+    remembered::Remembered,
+};
+
+use crate::{
+    addresses::{Addresses, families, port, v4, v6},
+    dropped, opening, pass, refused, right, untouched,
+};
+
+/// Bytes of a datagram in each fragment but the last.
+const SIZE: usize = 1_480;
+
+fn load(a: &Addresses) -> Programs {
+    let mut programs = Programs::load(Programs::options()).expect("the programs load");
+    for protocol in [Tcp, Udp] {
+        programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
+    }
+    programs
+}
+
+/// A long datagram.
+fn udp(src: std::net::SocketAddr, dst: std::net::SocketAddr) -> Packet {
+    let payload: Vec<u8> = (0..5_000_u32).map(|i| (i * 31 % 251) as u8).collect();
+    Packet::udp(src, dst).payload(&payload).ethernet()
+}
+
+fn fragments(src: std::net::SocketAddr, dst: std::net::SocketAddr) -> Vec<Vec<u8>> {
+    udp(src, dst).fragments(SIZE)
+}
+
+/// Runs frames that must pass; what they are afterwards.
+fn through(programs: &Programs, hook: Hook, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let run = |frame: &Vec<u8>| {
+        let (action, out) = programs.run(hook, frame);
+        assert_eq!(action, Action::Next, "{:?}", right(frame));
+        out
+    };
+    frames.iter().map(run).collect()
+}
+
+/// How many datagrams are remembered, and how many fragments held.
+fn remembered(programs: &Programs) -> (usize, usize) {
+    let Remembered { datagrams, held } =
+        Remembered::at(programs.pins()).expect("the maps are readable");
+    (datagrams, held)
+}
+
+#[test]
+fn fragments_go_where_their_first_one_goes() {
+    for a in families() {
+        let programs = load(&a);
+        let out = through(&programs, Ingress, &fragments(a.client, a.vip));
+        assert_eq!(out, fragments(a.client, a.backends[0]));
+        assert_eq!(through(&programs, Egress, &out), out);
+        let answer = through(&programs, Egress, &fragments(a.backends[0], a.client));
+        assert_eq!(answer, fragments(a.vip, a.client));
+        let later = out.len() as u64 - 1;
+        assert_eq!(programs.count(Outcome::Request), 1);
+        assert_eq!(programs.count(Outcome::Reply), 1);
+        assert_eq!(programs.count(Outcome::Fragment), 2 * later);
+    }
+}
+
+#[test]
+fn fragments_are_masqueraded_both_ways() {
+    for a in families() {
+        let mut programs = load(&a);
+        programs.node_port(a.node, Udp, &[(a.backends[2], false)]);
+        let between = through(&programs, Ingress, &fragments(a.other_client, a.node));
+        assert_eq!(between, fragments(a.other_client, a.backends[2]));
+        let sent = through(&programs, Egress, &between);
+        let opened = pass(&programs, Egress, &opening(Udp, a.other_client, a.backends[2]));
+        assert_eq!(sent, fragments(opened.src, a.backends[2]));
+        let back = through(&programs, Ingress, &fragments(a.backends[2], opened.src));
+        assert_eq!(back, fragments(a.backends[2], a.other_client));
+        let reply = through(&programs, Egress, &back);
+        assert_eq!(reply, fragments(a.node, a.other_client));
+    }
+}
+
+#[test]
+fn fragments_count_for_their_service() {
+    let a = v4();
+    let mut programs = load(&a);
+    let placed = programs.cluster_ip(a.other_vip, Udp, &[(a.backends[1], true)]);
+    let frames = fragments(a.client, a.other_vip);
+    through(&programs, Ingress, &frames);
+    let stats: aya::maps::PerCpuArray<_, svclb_common::counters::Traffic> =
+        programs.pins().map("svc_stats").expect("is pinned");
+    let total: svclb_common::counters::Traffic =
+        stats.get(&placed.id, 0).expect("is readable").iter().copied().sum();
+    let bytes: usize = frames.iter().map(|frame| frame.len() - 14).sum();
+    assert_eq!((total.flows, total.packets, total.bytes), (1, frames.len() as u64, bytes as u64));
+}
+
+/// Runs frames at a device in an order that the hook holds all but the first of the datagram back
+/// in, and then what it sends again.
+fn reversed(hook: Hook, programs: &Programs, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let device = Cable::new(programs).expect("a device can be made");
+    let (first, later) = frames.split_first().expect("a fragment");
+    for frame in later.iter().rev() {
+        assert_eq!(device.run(programs, hook, frame).0, Action::Drop);
+    }
+    assert_eq!(programs.count(Outcome::FragmentHeld), later.len() as u64);
+    assert_eq!(remembered(programs), (1, later.len()));
+    let (action, out) = device.run(programs, hook, first);
+    assert_eq!(action, Action::Next);
+    let mut again = device.sent_again(hook, later.len()).expect("they are sent again");
+    assert_eq!(remembered(programs), (1, 0));
+    again.sort_by_key(|frame| later.iter().position(|known| known == frame));
+    assert_eq!(again, later, "sent again as they came");
+    let mut all = vec![out];
+    for frame in again {
+        let (action, out) = device.run(programs, hook, &frame);
+        assert_eq!(action, Action::Next);
+        all.push(out);
+    }
+    all
+}
+
+#[test]
+fn fragments_that_come_before_their_first_one_are_held_until_it_comes() {
+    for a in families() {
+        let programs = load(&a);
+        let out = reversed(Ingress, &programs, &fragments(a.client, a.vip));
+        assert_eq!(out, fragments(a.client, a.backends[0]));
+        assert_eq!(remembered(&programs), (0, 0));
+    }
+}
+
+#[test]
+fn fragments_of_answers_are_held_at_egress() {
+    for a in families() {
+        let programs = load(&a);
+        pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
+        let out = reversed(Egress, &programs, &fragments(a.backends[0], a.client));
+        assert_eq!(out, fragments(a.vip, a.client));
+        assert_eq!(remembered(&programs), (0, 0));
+    }
+}
+
+#[test]
+fn a_complete_datagram_is_forgotten() {
+    for a in families() {
+        let programs = load(&a);
+        let frames = fragments(a.client, a.vip);
+        for twice in [&frames[0], &frames[1], &frames[1], &frames[2]] {
+            untouched_fate(&programs, twice);
+            assert_eq!(remembered(&programs), (1, 0), "the last one has not come");
+        }
+        untouched_fate(&programs, &frames[3]);
+        assert_eq!(remembered(&programs), (0, 0));
+        // The number is another datagram's by now.
+        dropped(&programs, Ingress, &frames[1]);
+        assert_eq!(programs.count(Outcome::FragmentHeld), 1);
+    }
+}
+
+fn untouched_fate(programs: &Programs, frame: &[u8]) {
+    assert_eq!(programs.run(Ingress, frame).0, Action::Next);
+}
+
+#[test]
+fn a_number_that_is_used_again_never_meets_the_old_verdict() {
+    for a in families() {
+        let mut programs = load(&a);
+        let placed =
+            programs.cluster_ip(a.other_vip, Udp, &[(a.backends[1], true), (a.backends[2], true)]);
+        for (n, endpoint) in [(0, 0), (1, 1), (2, 0)] {
+            programs.switch(&placed, &[endpoint]);
+            let client = port(a.client, 40_000 + n);
+            // The last one is lost.
+            let sent = &fragments(client, a.other_vip)[..3];
+            let out = through(&programs, Ingress, sent);
+            assert_eq!(out, fragments(client, a.backends[endpoint + 1])[..3]);
+            assert_eq!(remembered(&programs).0, 1);
+        }
+    }
+}
+
+#[test]
+fn each_hook_of_each_device_knows_its_own_datagrams() {
+    let a = v4();
+    let programs = load(&a);
+    let frames = fragments(a.client, a.vip);
+    assert_eq!(programs.run_on(Ingress, 1, &frames[0]).0, Action::Next);
+    let answer = fragments(a.backends[0], a.client);
+    let device = Cable::new(&programs).expect("a device can be made");
+    assert_eq!(device.run(&programs, Ingress, &frames[1]).0, Action::Drop, "another device");
+    assert_eq!(programs.run_on(Ingress, 1, &frames[1]).0, Action::Next);
+    assert_eq!(programs.run_on(Egress, 1, &answer[0]).0, Action::Next);
+    assert_eq!(programs.run_on(Egress, 1, &answer[1]).0, Action::Next);
+    assert_eq!(programs.count(Outcome::FragmentHeld), 1);
+}
+
+#[test]
+fn held_fragments_are_given_up_when_they_are_too_old() {
+    for a in families() {
+        let programs = load(&a);
+        let frames = fragments(a.client, a.vip);
+        dropped(&programs, Ingress, &frames[1]);
+        programs.sweep();
+        assert_eq!(remembered(&programs), (1, 1), "it is still worth something");
+        age(&programs);
+        programs.sweep();
+        assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
+        assert_eq!(remembered(&programs).1, 0);
+    }
+}
+
+/// Makes what is held too old.
+fn age(programs: &Programs) {
+    let mut held: aya::maps::Array<_, Held> = programs.pins().map("held").expect("is pinned");
+    for place in 0..size::HELD {
+        let mut fragment = held.get(&place, 0).expect("is readable");
+        fragment.until_ns = 0;
+        held.set(place, fragment, 0).expect("is writable");
+    }
+}
+
+#[test]
+fn a_first_one_that_comes_too_late_sends_nothing_on() {
+    for a in families() {
+        let programs = load(&a);
+        let frames = fragments(a.client, a.vip);
+        dropped(&programs, Ingress, &frames[1]);
+        age(&programs);
+        assert_eq!(
+            through(&programs, Ingress, &frames[..1]),
+            fragments(a.client, a.backends[0])[..1]
+        );
+        assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
+        assert_eq!(remembered(&programs), (1, 0));
+    }
+}
+
+#[test]
+fn what_was_held_longest_makes_room() {
+    let a = v4();
+    let programs = load(&a);
+    let later = |id| udp(a.client, a.vip).id(id).fragments(SIZE)[1].clone();
+    for id in 0..size::HELD {
+        dropped(&programs, Ingress, &later(id));
+    }
+    assert_eq!(programs.count(Outcome::FragmentGivenUp), 0);
+    assert_eq!(remembered(&programs).1, size::HELD as usize);
+    dropped(&programs, Ingress, &later(size::HELD));
+    assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
+    assert_eq!(remembered(&programs).1, size::HELD as usize);
+    // The first one of the datagram that had to make room finds nothing, the next one's does.
+    through(&programs, Ingress, &udp(a.client, a.vip).id(0).fragments(SIZE)[..1]);
+    assert_eq!(remembered(&programs).1, size::HELD as usize);
+    through(&programs, Ingress, &udp(a.client, a.vip).id(1).fragments(SIZE)[..1]);
+    assert_eq!(remembered(&programs).1, size::HELD as usize - 1);
+}
+
+#[test]
+fn fragments_of_tcp_go_where_their_first_one_goes() {
+    for a in families() {
+        let programs = load(&a);
+        let segment = |dst| {
+            let packet = Packet::tcp(a.client, dst).flags(flags::SYN).payload(&[7; 3_000]);
+            packet.ethernet().fragments(SIZE)
+        };
+        let out = through(&programs, Ingress, &segment(a.vip));
+        assert_eq!(out, segment(a.backends[0]));
+    }
+}
+
+#[test]
+fn extension_headers_stand_before_and_behind_the_fragment_header() {
+    let a = v6();
+    let programs = load(&a);
+    let packet = |dst, payload: &[u8]| {
+        let packet = Packet::udp(a.client, dst).payload(payload).ethernet();
+        packet.extension(Extension::hop_by_hop(1)).extension(Extension::routing(0))
+    };
+    let payload = [7; 3_000];
+    let out = through(&programs, Ingress, &packet(a.vip, &payload).fragments(SIZE));
+    assert_eq!(out, packet(a.backends[0], &payload).fragments(SIZE));
+    // A destination option is the beginning of what is cut.
+    let behind = |dst, id| {
+        let packet = Packet::udp(a.client, dst).payload(&payload).ethernet().id(id);
+        packet.extension(Extension::fragment(0, true, id)).extension(Extension::destination(1))
+    };
+    let [from, to] = [behind(a.vip, 9).build(), behind(a.backends[0], 9).build()];
+    assert_eq!(through(&programs, Ingress, &[from]), [to]);
+}
+
+#[test]
+fn a_datagram_that_is_cut_twice_is_malformed() {
+    let a = v6();
+    let programs = load(&a);
+    let part = Extension::fragment(0, true, 9);
+    let packet = Packet::udp(a.client, a.vip).payload(&[7; 16]).extension(part.clone());
+    untouched(&programs, Ingress, &packet.extension(part).ethernet().build());
+    assert_eq!(programs.count(Outcome::Malformed), 1);
+}
+
+#[test]
+fn a_first_fragment_without_its_transport_header_is_dropped_and_so_are_the_others() {
+    for a in families() {
+        for (protocol, size) in [(Tcp, 8), (Tcp, 16)] {
+            let programs = load(&a);
+            let frames = Packet::tcp(a.client, a.vip).ethernet().fragments(size);
+            dropped(&programs, Ingress, &frames[0]);
+            dropped(&programs, Ingress, &frames[1]);
+            assert_eq!(programs.count(Outcome::FragmentTiny), 1, "{protocol:?} {size}");
+            assert_eq!(programs.count(Outcome::FragmentDropped), 1);
+        }
+        // Options count as well.
+        let programs = load(&a);
+        let packet = Packet::tcp(a.client, a.vip).tcp_options(&[1; 8]).ethernet();
+        dropped(&programs, Ingress, &packet.fragments(24)[0]);
+        assert_eq!(programs.count(Outcome::FragmentTiny), 1);
+        // UDP's fits into the smallest.
+        let seen = through(&programs, Ingress, &udp(a.client, a.vip).fragments(8)[..2]);
+        assert_eq!(seen, udp(a.client, a.backends[0]).fragments(8)[..2]);
+    }
+}
+
+#[test]
+fn the_others_of_a_refused_datagram_are_dropped_before_and_after_it() {
+    for a in families() {
+        let mut programs = load(&a);
+        programs.cluster_ip(a.other_vip, Udp, &[]);
+        let frames = fragments(a.client, a.other_vip);
+        dropped(&programs, Ingress, &frames[2]);
+        dropped(&programs, Ingress, &frames[1]);
+        assert_eq!(remembered(&programs).1, 2);
+        refused(&programs, Ingress, &frames[0]);
+        assert_eq!(programs.count(Outcome::FragmentDropped), 2);
+        assert_eq!(remembered(&programs).1, 0);
+        dropped(&programs, Ingress, &frames[3]);
+        assert_eq!(programs.count(Outcome::FragmentDropped), 3);
+    }
+}
+
+#[test]
+fn fragments_of_no_service_pass_untouched_and_uncounted() {
+    for a in families() {
+        let programs = load(&a);
+        for dst in [a.stranger, a.backends[0]] {
+            for frame in &fragments(a.client, dst) {
+                untouched(&programs, Ingress, frame);
+            }
+        }
+        let mut backwards = fragments(a.client, a.stranger);
+        backwards.reverse();
+        for frame in &backwards {
+            untouched(&programs, Ingress, frame);
+        }
+        let fragment = |outcome: &&Outcome| outcome.name().starts_with("fragment");
+        for outcome in Outcome::ALL.iter().filter(fragment) {
+            assert_eq!(programs.count(*outcome), 0, "{}", outcome.name());
+        }
+        assert_eq!(remembered(&programs), (0, 0));
+    }
+}
+
+#[test]
+fn fragments_that_contradict_themselves_are_untouched_and_counted() {
+    for a in families() {
+        let programs = load(&a);
+        let packet =
+            |bytes: usize| Packet::udp(a.client, a.vip).payload(&vec![7; bytes]).ethernet();
+        let odd = [
+            // Only the last may be of any length.
+            packet(5).fragment(0, true),
+            packet(5).fragment(8, true),
+            // Longer than any datagram.
+            packet(100).fragment(0xfff8, false),
+        ];
+        for packet in &odd {
+            untouched(&programs, Ingress, &packet.build());
+        }
+        assert_eq!(programs.count(Outcome::Malformed), odd.len() as u64);
+        assert_eq!(remembered(&programs), (0, 0));
+    }
+}
+
+#[test]
+fn a_ping_in_fragments_is_left_alone() {
+    let a = v4();
+    let programs = load(&a);
+    let ping = Packet::icmp(a.client.ip(), a.vip.ip(), 8, 0).payload(&[7; 3_000]).ethernet();
+    for frame in ping.fragments(SIZE) {
+        untouched(&programs, Ingress, &frame);
+    }
+    assert_eq!(programs.count(Outcome::EchoAnswered), 0);
+}
