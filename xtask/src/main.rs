@@ -16,6 +16,7 @@ mod paths;
 mod readme;
 mod setup;
 mod shell;
+mod soak;
 mod test;
 mod toolchain;
 mod tools;
@@ -56,6 +57,8 @@ enum Verb {
     Conformance,
     /// Compare the kernel programs with the model of the contract, packet by packet
     Differential(shell::HandedOn),
+    /// Let svclb work for long while endpoints come and go, and write docs/soak.md
+    Soak(shell::HandedOn),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -86,6 +89,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench(options) => bench::run(&options),
         Verb::Conformance => conformance::run(),
         Verb::Differential(options) => differential::run(&options),
+        Verb::Soak(options) => soak::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

@@ -6,7 +6,7 @@
 //! | `/healthz` | the same, and the node is neither deleted nor about to be |
 //! | `/readyz` | every device is attached to, the Services are in the maps, and the source answers |
 //!
-//! Load balancers ask about one Service at a port of its own: [`Service`].
+//! Load balancers ask about one Service at a port of its own, its health-check node port.
 
 mod service;
 mod state;

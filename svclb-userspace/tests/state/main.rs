@@ -7,6 +7,7 @@ mod any;
 mod asked;
 mod converge;
 mod golden;
+mod health;
 mod invariants;
 mod policies;
 mod ranges;

@@ -1,9 +1,6 @@
 //! What came of a soak, and the page about it.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-};
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     Options,
@@ -70,10 +67,12 @@ impl Report {
 const INTRODUCTION: &str = "\
 # The soak
 
-`cargo xtask soak` lets svclb work for long: three nodes with an agent each, twelve pods, eight
+`cargo xtask soak` lets svclb work for long: three nodes with an agent each, twelve pods, sixteen
 Services with ClusterIPs and NodePorts in both families. Clients in pods and outside ask all the time
 while endpoints come and go; towards endpoints on other nodes, those outside are masqueraded. Each
-message says who asked whom and is checked byte for byte by whoever receives it, its order too.
+message says who asked whom and is checked byte for byte by whoever receives it, its order too. It
+writes this page if nothing is wrong; `--minutes`, `--changes` and `--without fragments,errors` make
+it another run, which writes a page where `--write` says.
 
 | traffic | |
 |---|---|
@@ -83,8 +82,11 @@ message says who asked whom and is checked byte for byte by whoever receives it,
 | fragments | sockets of four questions of 4 to 60 KB, answers alike |
 | errors | closed ports, a Service of nobody, datagrams that die at each hop: by ICMP, ICMPv6 or reset |
 
-An endpoint that was taken away may reset its connections, and a datagram in a thousand may be lost
-to one: both are counted apart. Nothing may fail towards an endpoint that stayed, and nobody may
+The agents follow a folder. While it is never quiet they read it twice a second: so many changes
+come at once.
+
+An endpoint that was taken away may reset its connections, and one datagram in two hundred may be
+lost to one: both are counted apart. Nothing may fail towards an endpoint that stayed, and nobody may
 receive what was not sent to him. At the end memory must be as it was, and when the time-outs have
 passed no flow, no index entry (and so no masquerade port) and no endpoint may be left over.
 
@@ -109,10 +111,9 @@ impl fmt::Display for Report {
         for (what, values) in self.of_nodes() {
             writeln!(f, "| {what} | {} |", values.join(" | "))?;
         }
-        let mut outcomes = String::new();
-        for (name, count) in &self.outcomes {
-            write!(outcomes, "{}{name} {count}", if outcomes.is_empty() { "" } else { ", " })?;
-        }
+        let outcomes = self.outcomes.iter().map(|(name, count)| format!("{name} {count}"));
+        let outcomes: Vec<_> = outcomes.collect();
+        let outcomes = if outcomes.is_empty() { "nothing".into() } else { outcomes.join(", ") };
         writeln!(f, "\nEndpoints changed {} times. Dropped or refused: {outcomes}.", self.changes)
     }
 }

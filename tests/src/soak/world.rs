@@ -17,7 +17,7 @@ use crate::lab::{
 };
 
 /// How many Services have endpoints. The next one has none.
-pub(super) const SERVICES: u16 = 8;
+pub(super) const SERVICES: u16 = 16;
 
 /// How many nodes there are.
 const NODES: u8 = 3;
