@@ -31,10 +31,11 @@ pub fn request(first: u32) -> [u8; LEN] {
 
 /// The records whose bits are set in what a run has left of its packet: family and index.
 pub fn set(packet: &[u8; LEN]) -> impl Iterator<Item = (u32, u32)> {
-    let all = (0..2).flat_map(|family| (0..SWEEP_STRIDE).map(move |index| (family, index)));
-    all.filter(|(family, index)| {
-        let (byte, bit) = place(*family, *index);
-        packet[byte as usize] & bit != 0
+    let bytes = packet[BITS..].iter().zip(0_usize..).filter(|(byte, _)| **byte != 0);
+    bytes.flat_map(|(byte, at)| {
+        let (family, first) = ((at / FAMILY) as u32, (at % FAMILY * 8) as u32);
+        let set = (0..8_u32).filter(move |bit| byte & (1 << bit) != 0);
+        set.map(move |bit| (family, first + bit))
     })
 }
 

@@ -1,11 +1,10 @@
 //! A rolling replacement of all of a Service's endpoints, as a Deployment does it, under load.
 
-use std::env;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use svclb_tests::{
-    lab::{Family, Node, SOON, wait_for},
+    lab::{Family, SOON, wait_for},
     traffic::load::{Load, Running},
 };
 
@@ -48,10 +47,10 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Two endpoints on each node.
+    /// An endpoint on each node.
     fn start(world: &mut World) -> Result<Self> {
         let mut fleet = Self { pods: Vec::new(), made: 0, published: Vec::new() };
-        for node in [1, 2, 1, 2] {
+        for node in [1, 2] {
             let pod = fleet.make(world, node)?;
             fleet.pods.push((node, pod));
         }
@@ -125,23 +124,28 @@ fn terminate(line: &str, address: &str) -> String {
 
 /// Waits until nobody is connected to the pod any more.
 fn drained(world: &World, pod: &str) -> Result<()> {
-    let own = Family::BOTH.map(|family| world.pod(pod).map(|pod| pod.socket(family).to_string()));
-    let own = own.into_iter().collect::<Result<Vec<_>>>()?;
-    let is_drained = |node: &Node| {
-        let text = node.svclb(&["get", "flows", "-o", "json"]).ok()?;
-        let rows: Value = serde_json::from_str(&text).ok()?;
-        let open = |row: &Value| {
-            let to_pod = row["backend"].as_str().is_some_and(|at| own.iter().any(|own| own == at));
-            to_pod && row["protocol"] == "TCP" && row["state"] != "closed"
-        };
-        Some(!rows.as_array()?.iter().any(open))
+    let netns = world.pod(pod)?.netns()?;
+    wait_for(&format!("{pod} to be left"), SOON, || {
+        netns.run(connections).ok().filter(|connections| *connections == 0)
+    })?;
+    Ok(())
+}
+
+/// How many clients the server of this thread's namespace has: `proc_net_tcp` of the kernel's
+/// documentation.
+fn connections() -> Result<usize> {
+    const ESTABLISHED: &str = "01";
+    let local = format!(":{PORT:04X}");
+    let is_client = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let at_port = fields.next().is_some_and(|own| own.ends_with(&local));
+        at_port && fields.nth(1) == Some(ESTABLISHED)
     };
-    world.lab.nodes.iter().try_for_each(|node| {
-        wait_for(&format!("{pod} to be left by {}", node.name), SOON, || {
-            is_drained(node).filter(|drained| *drained)
-        })
-        .map(drop)
-    })
+    let count = |table| -> Result<usize> {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{table}"))?;
+        Ok(text.lines().filter(is_client).count())
+    };
+    Ok(count("tcp")? + count("tcp6")?)
 }
 
 fn loads(world: &World, family: Family) -> Result<Vec<Running>> {
