@@ -98,11 +98,11 @@ fn examine<A: Network>(skb: &Skb, packet: &Packet<A>) -> Step<()> {
 /// Where the transport's checksum is, and the checksum; zeros if there is none.
 #[inline(always)]
 fn checksum<A: Network>(skb: &Skb, packet: &Packet<A>, head: &Head<A>, ports: &Udp) -> (u32, u16) {
-    // Two reserved words end at TCP's checksum, as UDP's header ends at UDP's own.
-    const TAIL: u32 = 2;
+    /// Length of a checksum. (UDP's ends with the header, which is there.)
+    const LEN: u32 = 2;
     match head.protocol {
         UDP if ports.checksum != 0 => (head.transport + packet::UDP_CHECKSUM, ports.checksum),
-        TCP if head.transport + packet::TCP_CHECKSUM + TAIL <= packet.len => {
+        TCP if head.transport + packet::TCP_CHECKSUM + LEN <= packet.len => {
             let at = head.transport + packet::TCP_CHECKSUM;
             skb.copy::<u16>(at).map_or((0, 0), |sum| (at, sum))
         }
