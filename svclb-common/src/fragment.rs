@@ -101,7 +101,7 @@ impl Part {
     /// multiple of 8, and no datagram is longer than a length field can say.
     #[inline(always)]
     pub fn is_sound(&self) -> bool {
-        let ragged = self.more != 0 && self.len % 8 != 0;
+        let ragged = self.more != 0 && !self.len.is_multiple_of(8);
         self.len != 0 && !ragged && self.offset + self.len <= LONGEST
     }
 }

@@ -1,7 +1,11 @@
 //! Fragments: only the first has ports, and they come in any order.
 
+mod held;
+
+use std::net::SocketAddr;
+
 use svclb::plan::operation::Protocol::{Tcp, Udp};
-use svclb_common::{fragment::Held, layout::size, outcome::Outcome};
+use svclb_common::outcome::Outcome;
 use svclb_tests::{
     packet::{Extension, Packet, flags},
     programs::{
@@ -14,7 +18,7 @@ use svclb_tests::{
 
 use crate::{
     addresses::{Addresses, families, port, v4, v6},
-    dropped, opening, pass, refused, right, untouched,
+    dropped, opening, pass, right, untouched,
 };
 
 /// Bytes of a datagram in each fragment but the last.
@@ -29,12 +33,12 @@ fn load(a: &Addresses) -> Programs {
 }
 
 /// A long datagram.
-fn udp(src: std::net::SocketAddr, dst: std::net::SocketAddr) -> Packet {
+fn udp(src: SocketAddr, dst: SocketAddr) -> Packet {
     let payload: Vec<u8> = (0..5_000_u32).map(|i| (i * 31 % 251) as u8).collect();
     Packet::udp(src, dst).payload(&payload).ethernet()
 }
 
-fn fragments(src: std::net::SocketAddr, dst: std::net::SocketAddr) -> Vec<Vec<u8>> {
+fn fragments(src: SocketAddr, dst: SocketAddr) -> Vec<Vec<u8>> {
     udp(src, dst).fragments(SIZE)
 }
 
@@ -103,62 +107,16 @@ fn fragments_count_for_their_service() {
     assert_eq!((total.flows, total.packets, total.bytes), (1, frames.len() as u64, bytes as u64));
 }
 
-/// Runs frames at a device in an order that the hook holds all but the first of the datagram back
-/// in, and then what it sends again.
-fn reversed(hook: Hook, programs: &Programs, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let device = Cable::new(programs).expect("a device can be made");
-    let (first, later) = frames.split_first().expect("a fragment");
-    for frame in later.iter().rev() {
-        assert_eq!(device.run(programs, hook, frame).0, Action::Drop);
-    }
-    assert_eq!(programs.count(Outcome::FragmentHeld), later.len() as u64);
-    assert_eq!(remembered(programs), (1, later.len()));
-    let (action, out) = device.run(programs, hook, first);
-    assert_eq!(action, Action::Next);
-    let mut again = device.sent_again(hook, later.len()).expect("they are sent again");
-    assert_eq!(remembered(programs), (1, 0));
-    again.sort_by_key(|frame| later.iter().position(|known| known == frame));
-    assert_eq!(again, later, "sent again as they came");
-    let mut all = vec![out];
-    for frame in again {
-        let (action, out) = device.run(programs, hook, &frame);
-        assert_eq!(action, Action::Next);
-        all.push(out);
-    }
-    all
-}
-
-#[test]
-fn fragments_that_come_before_their_first_one_are_held_until_it_comes() {
-    for a in families() {
-        let programs = load(&a);
-        let out = reversed(Ingress, &programs, &fragments(a.client, a.vip));
-        assert_eq!(out, fragments(a.client, a.backends[0]));
-        assert_eq!(remembered(&programs), (0, 0));
-    }
-}
-
-#[test]
-fn fragments_of_answers_are_held_at_egress() {
-    for a in families() {
-        let programs = load(&a);
-        pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
-        let out = reversed(Egress, &programs, &fragments(a.backends[0], a.client));
-        assert_eq!(out, fragments(a.vip, a.client));
-        assert_eq!(remembered(&programs), (0, 0));
-    }
-}
-
 #[test]
 fn a_complete_datagram_is_forgotten() {
     for a in families() {
         let programs = load(&a);
         let frames = fragments(a.client, a.vip);
         for twice in [&frames[0], &frames[1], &frames[1], &frames[2]] {
-            untouched_fate(&programs, twice);
+            passes(&programs, twice);
             assert_eq!(remembered(&programs), (1, 0), "the last one has not come");
         }
-        untouched_fate(&programs, &frames[3]);
+        passes(&programs, &frames[3]);
         assert_eq!(remembered(&programs), (0, 0));
         // The number is another datagram's by now.
         dropped(&programs, Ingress, &frames[1]);
@@ -166,7 +124,7 @@ fn a_complete_datagram_is_forgotten() {
     }
 }
 
-fn untouched_fate(programs: &Programs, frame: &[u8]) {
+fn passes(programs: &Programs, frame: &[u8]) {
     assert_eq!(programs.run(Ingress, frame).0, Action::Next);
 }
 
@@ -201,67 +159,6 @@ fn each_hook_of_each_device_knows_its_own_datagrams() {
     assert_eq!(programs.run_on(Egress, 1, &answer[0]).0, Action::Next);
     assert_eq!(programs.run_on(Egress, 1, &answer[1]).0, Action::Next);
     assert_eq!(programs.count(Outcome::FragmentHeld), 1);
-}
-
-#[test]
-fn held_fragments_are_given_up_when_they_are_too_old() {
-    for a in families() {
-        let programs = load(&a);
-        let frames = fragments(a.client, a.vip);
-        dropped(&programs, Ingress, &frames[1]);
-        programs.sweep();
-        assert_eq!(remembered(&programs), (1, 1), "it is still worth something");
-        age(&programs);
-        programs.sweep();
-        assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
-        assert_eq!(remembered(&programs).1, 0);
-    }
-}
-
-/// Makes what is held too old.
-fn age(programs: &Programs) {
-    let mut held: aya::maps::Array<_, Held> = programs.pins().map("held").expect("is pinned");
-    for place in 0..size::HELD {
-        let mut fragment = held.get(&place, 0).expect("is readable");
-        fragment.until_ns = 0;
-        held.set(place, fragment, 0).expect("is writable");
-    }
-}
-
-#[test]
-fn a_first_one_that_comes_too_late_sends_nothing_on() {
-    for a in families() {
-        let programs = load(&a);
-        let frames = fragments(a.client, a.vip);
-        dropped(&programs, Ingress, &frames[1]);
-        age(&programs);
-        assert_eq!(
-            through(&programs, Ingress, &frames[..1]),
-            fragments(a.client, a.backends[0])[..1]
-        );
-        assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
-        assert_eq!(remembered(&programs), (1, 0));
-    }
-}
-
-#[test]
-fn what_was_held_longest_makes_room() {
-    let a = v4();
-    let programs = load(&a);
-    let later = |id| udp(a.client, a.vip).id(id).fragments(SIZE)[1].clone();
-    for id in 0..size::HELD {
-        dropped(&programs, Ingress, &later(id));
-    }
-    assert_eq!(programs.count(Outcome::FragmentGivenUp), 0);
-    assert_eq!(remembered(&programs).1, size::HELD as usize);
-    dropped(&programs, Ingress, &later(size::HELD));
-    assert_eq!(programs.count(Outcome::FragmentGivenUp), 1);
-    assert_eq!(remembered(&programs).1, size::HELD as usize);
-    // The first one of the datagram that had to make room finds nothing, the next one's does.
-    through(&programs, Ingress, &udp(a.client, a.vip).id(0).fragments(SIZE)[..1]);
-    assert_eq!(remembered(&programs).1, size::HELD as usize);
-    through(&programs, Ingress, &udp(a.client, a.vip).id(1).fragments(SIZE)[..1]);
-    assert_eq!(remembered(&programs).1, size::HELD as usize - 1);
 }
 
 #[test]
@@ -310,12 +207,12 @@ fn a_datagram_that_is_cut_twice_is_malformed() {
 #[test]
 fn a_first_fragment_without_its_transport_header_is_dropped_and_so_are_the_others() {
     for a in families() {
-        for (protocol, size) in [(Tcp, 8), (Tcp, 16)] {
+        for size in [8, 16] {
             let programs = load(&a);
             let frames = Packet::tcp(a.client, a.vip).ethernet().fragments(size);
             dropped(&programs, Ingress, &frames[0]);
             dropped(&programs, Ingress, &frames[1]);
-            assert_eq!(programs.count(Outcome::FragmentTiny), 1, "{protocol:?} {size}");
+            assert_eq!(programs.count(Outcome::FragmentTiny), 1, "{size} bytes");
             assert_eq!(programs.count(Outcome::FragmentDropped), 1);
         }
         // Options count as well.
@@ -326,23 +223,6 @@ fn a_first_fragment_without_its_transport_header_is_dropped_and_so_are_the_other
         // UDP's fits into the smallest.
         let seen = through(&programs, Ingress, &udp(a.client, a.vip).fragments(8)[..2]);
         assert_eq!(seen, udp(a.client, a.backends[0]).fragments(8)[..2]);
-    }
-}
-
-#[test]
-fn the_others_of_a_refused_datagram_are_dropped_before_and_after_it() {
-    for a in families() {
-        let mut programs = load(&a);
-        programs.cluster_ip(a.other_vip, Udp, &[]);
-        let frames = fragments(a.client, a.other_vip);
-        dropped(&programs, Ingress, &frames[2]);
-        dropped(&programs, Ingress, &frames[1]);
-        assert_eq!(remembered(&programs).1, 2);
-        refused(&programs, Ingress, &frames[0]);
-        assert_eq!(programs.count(Outcome::FragmentDropped), 2);
-        assert_eq!(remembered(&programs).1, 0);
-        dropped(&programs, Ingress, &frames[3]);
-        assert_eq!(programs.count(Outcome::FragmentDropped), 3);
     }
 }
 
