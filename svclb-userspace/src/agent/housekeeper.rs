@@ -1,10 +1,13 @@
 //! What has to look at the whole flow table now and then, off the thread that writes services.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use anyhow::Result;
 use svclb_common::tuple::TCP;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     flow_table::{FlowRecord, FlowTable},
@@ -12,15 +15,21 @@ use crate::{
     pins::Pins,
     plan::{LiveFlows, operation::Family},
     severed::Teller,
+    stranded::{self, Backends, Places, Stranded},
     sweep::Sweeper,
 };
 
-/// Sweeps and scans the flow table, and tells the ends of severed connections.
+/// Sweeps and scans the flow table, tells the ends of severed connections, and closes stranded
+/// sockets.
 pub(super) struct Housekeeper {
     sweeper: Sweeper,
     flows: FlowTable,
     /// Without one, they are told when they send something.
     teller: Option<Teller>,
+    /// None where no sockets are translated.
+    stranded: Option<Stranded>,
+    /// Whether it has been said that sockets cannot be closed.
+    said: AtomicBool,
 }
 
 /// What flows refered to, in a scan that began at the time given.
@@ -35,21 +44,24 @@ pub(super) struct Found {
 }
 
 impl Housekeeper {
-    pub(super) fn new(loaded: &mut Loaded, pins: &Pins) -> Result<Self> {
+    pub(super) fn new(loaded: &mut Loaded, pins: &Pins, places: Option<Places>) -> Result<Self> {
         let teller = Teller::new().inspect_err(|error| {
             let error = format!("{error:#}");
             warn!(error, "idle clients are not told that their endpoint has vanished");
         });
         let (sweeper, flows) = (Sweeper::new(loaded, pins)?, FlowTable::open(pins)?);
-        Ok(Self { sweeper, flows, teller: teller.ok() })
+        let stranded = places.map(|places| Stranded::new(pins, places)).transpose()?;
+        Ok(Self { sweeper, flows, teller: teller.ok(), stranded, said: AtomicBool::new(false) })
     }
 
-    /// Ends the flows that are over, then looks at what is left if `scan` is wanted. Blocks.
-    pub(super) fn run(&self, scan: bool) -> Result<Found> {
+    /// Ends the flows that are over, closes sockets of the backends that `left`, then looks at what
+    /// is left if `scan` is wanted. Blocks.
+    pub(super) fn run(&self, scan: bool, left: &Backends) -> Result<Found> {
+        let sockets = self.close(left);
         let swept = self.sweeper.run()?;
         debug!(micros = swept.took.as_micros(), "flows that are over freed");
         let untold = self.tell(&swept.untold)?;
-        let scan = if scan { Some(self.scan()?) } else { None };
+        let scan = if scan { Some(self.scan(&sockets)?) } else { None };
         Ok(Found { scan, untold })
     }
 
@@ -72,9 +84,27 @@ impl Housekeeper {
         Ok(!flows.is_empty())
     }
 
-    fn scan(&self) -> Result<Scan> {
+    /// Closes stranded sockets. Where that cannot be done, svclb goes on without, and says so once.
+    fn close(&self, left: &Backends) -> stranded::Found {
+        let closed = self.stranded.as_ref().map(|stranded| stranded.close(left)).transpose();
+        let found = closed.unwrap_or_else(|error| {
+            if !self.said.swap(true, Ordering::Relaxed) {
+                let error = format!("{error:#}");
+                warn!(error, "sockets whose endpoint is gone are not closed");
+            }
+            None
+        });
+        let found = found.unwrap_or_default();
+        if found.closed > 0 {
+            info!(sockets = found.closed, "closed: their endpoint is gone");
+        }
+        found
+    }
+
+    fn scan(&self, sockets: &stranded::Found) -> Result<Scan> {
         let began = Instant::now();
-        let live = self.flows.live()?;
+        let mut live = self.flows.live()?;
+        live.backends.extend(&sockets.live);
         debug!(micros = began.elapsed().as_micros(), backends = live.backends.len(), "flows read");
         Ok((began, live))
     }

@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 use tracing::{info, warn};
 
 use crate::{
-    attach::{self, Mechanism, Monitor, SocketOptions, Worker},
+    attach::{self, Mechanism, Monitor, SocketHooks, SocketOptions, Worker},
     config::Observability,
     desired::NodePortAddresses,
     events,
@@ -36,6 +36,7 @@ use crate::{
         manifests::{InUse, Manifests, Ranges, watch},
     },
     state::{self, Traffic},
+    stranded::Places,
     telemetry::{self, KernelLog},
 };
 
@@ -162,10 +163,19 @@ async fn main_loop(
     let (node, source) = (options.node_name.as_str().into(), &options.source);
     let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;
     programmer.set_reporter(source.reporter());
-    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins)?);
+    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins, places(&options.sockets))?);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;
     Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))
+}
+
+/// Where sockets are translated.
+fn places(sockets: &SocketOptions) -> Option<Places> {
+    match sockets.hooks {
+        SocketHooks::Host => Some(Places::Own),
+        SocketHooks::All => Some(Places::Named),
+        SocketHooks::Off => None,
+    }
 }
 
 async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {

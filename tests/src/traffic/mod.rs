@@ -14,6 +14,7 @@ pub mod report;
 pub mod sctp;
 pub mod server;
 pub mod udp;
+pub mod wait;
 
 use std::{future::Future, time::Duration};
 

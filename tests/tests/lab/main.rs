@@ -28,6 +28,7 @@ mod refusals;
 mod scenario;
 mod sctp;
 mod services;
+mod stranded;
 mod talk;
 mod tuples;
 mod untouched;
@@ -56,6 +57,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     sctp::SCENARIOS,
+    stranded::SCENARIOS,
     odd::SCENARIOS,
     objects::SCENARIOS,
     external::SCENARIOS,
