@@ -36,6 +36,7 @@ pub const SECTIONS: &[Section] = &[
     Section { number: 5, title: "Source addresses", rows: SOURCES },
     Section { number: 6, title: "NodePort", rows: NODE_PORT },
     Section { number: 7, title: "Session affinity", rows: AFFINITY },
+    Section { number: 8, title: "Flows and their ends", rows: FLOWS },
     Section { number: 9, title: "Errors, fragments, families", rows: ERRORS },
     Section { number: 11, title: "Getting started and going away", rows: LIFE },
 ];
@@ -342,6 +343,19 @@ const AFFINITY: &[Row] = &[
         &["affinity_ends_with_its_time_out", "affinity_has_a_time_out_only_where_it_is_asked_for"],
     ),
 ];
+
+const FLOWS: &[Row] = &[row(
+    "8.1",
+    "A socket whose endpoint goes is given another one or closed (beyond)",
+    &[
+        "host_sockets_are_closed_when_their_endpoint_goes",
+        "host_connects_are_given_up_when_their_endpoint_goes",
+        "host_sockets_are_closed_by_the_next_agent",
+        "host_datagrams_follow_the_endpoints",
+        "host_datagrams_are_refused_when_the_last_endpoint_goes",
+        "sockets_of_pods_are_closed_when_they_are_translated",
+    ],
+)];
 
 const ERRORS: &[Row] = &[row(
     "9.1",

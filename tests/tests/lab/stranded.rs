@@ -32,8 +32,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const SERVICE: Custom = Custom::new("stranded", 91);
 /// How soon a process must hear of it.
 const WITHIN: Duration = Duration::from_secs(1);
-/// How long a process waits that should hear nothing.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a process waits at most that should hear something.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one waits that should hear nothing.
+const QUIET: Duration = Duration::from_secs(6);
 
 fn served_by<'a>(endpoints: &'a [&'a str]) -> Fields<'a> {
     Fields { endpoints, ..Fields::default() }
@@ -47,20 +49,22 @@ type Ended = (String, Instant);
 fn while_waiting(
     world: &World,
     netns: &Netns,
-    waits: &[(Wait, SocketAddr)],
+    waits: &[(Wait, SocketAddr, Duration)],
     translated: u64,
     change: impl FnOnce() -> Result<()>,
 ) -> Result<Vec<Ended>> {
-    let (node, patience) = (world.lab.node(1), PATIENCE.as_millis().to_string());
+    let node = world.lab.node(1);
     let before = node.outcome("socket_connected")?;
-    let wait = |how: Wait, to: SocketAddr| {
-        let to = to.to_string();
+    let wait = |how: Wait, to: SocketAddr, patience: Duration| {
+        let (to, patience) = (to.to_string(), patience.as_millis().to_string());
         let told = node.lab_tool(netns, &["wait", how.name(), "--patience", &patience, &to])?;
         Ok((told.trim().to_owned(), Instant::now()))
     };
     thread::scope(|scope| {
-        let all: Vec<_> =
-            waits.iter().map(|(how, to)| scope.spawn(move || wait(*how, *to))).collect();
+        let all: Vec<_> = waits
+            .iter()
+            .map(|(how, to, patience)| scope.spawn(move || wait(*how, *to, *patience)))
+            .collect();
         let connected = wait_for("the sockets to be connected", SOON, || {
             node.outcome("socket_connected")
                 .is_ok_and(|now| now >= before + translated)
@@ -87,7 +91,8 @@ fn was_closed((how, at): &Ended, since: Instant) -> Result<()> {
 fn closed(world: &mut World, family: Family) -> Result<()> {
     let _published = SERVICE.publish(world, served_by(&["web-1"]))?;
     let (frontend, pod) = (SERVICE.cluster(family), world.pod("web-1")?.socket(family));
-    let waits = [(Wait::Tcp, frontend), (Wait::Udp, frontend), (Wait::Tcp, pod)];
+    let waits =
+        [(Wait::Tcp, frontend, PATIENCE), (Wait::Udp, frontend, PATIENCE), (Wait::Tcp, pod, QUIET)];
     let mut changed = Instant::now();
     let ended = while_waiting(world, world.lab.node(1).netns(), &waits, 2, || {
         changed = Instant::now();
@@ -140,7 +145,7 @@ fn given_up(world: &mut World, family: Family) -> Result<()> {
     let result = (|| {
         SERVICE.change(world, Fields::default())?;
         let mut changed = Instant::now();
-        let waits = [(Wait::Connect, SERVICE.cluster(family))];
+        let waits = [(Wait::Connect, SERVICE.cluster(family), PATIENCE)];
         let ended = while_waiting(world, world.lab.node(1).netns(), &waits, 1, || {
             changed = Instant::now();
             world.manifests.write("stranded-silent", "")
@@ -157,7 +162,7 @@ fn next_agent(world: &mut World, family: Family) -> Result<()> {
     world.agents.remove(0).terminate()?;
     let mut started = None;
     let frontend = SERVICE.cluster(family);
-    let waits = [(Wait::Tcp, frontend), (Wait::Udp, frontend)];
+    let waits = [(Wait::Tcp, frontend, PATIENCE), (Wait::Udp, frontend, PATIENCE)];
     let ended = while_waiting(world, world.lab.node(1).netns(), &waits, 2, || {
         SERVICE.write(world, served_by(&["web-3"]))?;
         started = Some(world.start_agent(1)?);
@@ -202,7 +207,7 @@ fn of_pods(world: &mut World, family: Family) -> Result<()> {
     let run = |world: &World| {
         let _published = SERVICE.publish(world, served_by(&["web-1"]))?;
         let frontend = SERVICE.cluster(family);
-        let waits = [(Wait::Tcp, frontend), (Wait::Udp, frontend)];
+        let waits = [(Wait::Tcp, frontend, PATIENCE), (Wait::Udp, frontend, PATIENCE)];
         let mut changed = Instant::now();
         let ended = while_waiting(world, world.pod("web-2")?.netns()?, &waits, 2, || {
             changed = Instant::now();
