@@ -1,13 +1,16 @@
 //! What has to look at the whole flow table now and then, off the thread that writes services.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use anyhow::Result;
 use svclb_common::tuple::TCP;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::pressure::Pressure;
 use crate::{
@@ -18,11 +21,12 @@ use crate::{
     plan::{LiveFlows, operation::Family},
     severed::Teller,
     source::kubernetes::Reporter,
+    stranded::{self, Backends, Places, Stranded},
     sweep::Sweeper,
 };
 
-/// Sweeps and scans the flow table, tells the ends of severed connections, and tells when the table
-/// is too small.
+/// Sweeps and scans the flow table, tells the ends of severed connections, closes stranded sockets,
+/// and tells when the table is too small.
 pub(super) struct Housekeeper {
     sweeper: Sweeper,
     flows: FlowTable,
@@ -31,6 +35,10 @@ pub(super) struct Housekeeper {
     counters: Counters,
     pressure: Mutex<Pressure>,
     reporter: Option<Reporter>,
+    /// None where no sockets are translated.
+    stranded: Option<Stranded>,
+    /// Whether it has been said that sockets cannot be closed.
+    said: AtomicBool,
 }
 
 /// What flows refered to, in a scan that began at the time given.
@@ -45,10 +53,12 @@ pub(super) struct Found {
 }
 
 impl Housekeeper {
-    /// Over the flow table that is pinned; `reporter` is told when it is too small.
+    /// Over the flow table that is pinned, and the sockets of `places`; `reporter` is told when the
+    /// table is too small.
     pub(super) fn new(
         loaded: &mut Loaded,
         pins: &Pins,
+        places: Option<Places>,
         reporter: Option<Reporter>,
     ) -> Result<Self> {
         let teller = Teller::new().inspect_err(|error| {
@@ -62,16 +72,20 @@ impl Housekeeper {
             counters: Counters::open(pins)?,
             pressure: Mutex::default(),
             reporter,
+            stranded: places.map(|places| Stranded::new(pins, places)).transpose()?,
+            said: AtomicBool::new(false),
         })
     }
 
-    /// Ends the flows that are over, then looks at what is left if `scan` is wanted. Blocks.
-    pub(super) fn run(&self, scan: bool) -> Result<Found> {
+    /// Ends the flows that are over, closes sockets of the backends that `left`, then looks at what
+    /// is left if `scan` is wanted. Blocks.
+    pub(super) fn run(&self, scan: bool, left: &Backends) -> Result<Found> {
+        let sockets = self.close(left);
         let swept = self.sweeper.run()?;
         debug!(micros = swept.took.as_micros(), "flows that are over freed");
         let untold = self.tell(&swept.untold)?;
         self.look_for_pressure()?;
-        let scan = if scan { Some(self.scan()?) } else { None };
+        let scan = if scan { Some(self.scan(&sockets)?) } else { None };
         Ok(Found { scan, untold })
     }
 
@@ -91,9 +105,27 @@ impl Housekeeper {
         Ok(!flows.is_empty())
     }
 
-    fn scan(&self) -> Result<Scan> {
+    /// Closes stranded sockets. Where that cannot be done, svclb goes on without, and says so once.
+    fn close(&self, left: &Backends) -> stranded::Found {
+        let closed = self.stranded.as_ref().map(|stranded| stranded.close(left)).transpose();
+        let found = closed.unwrap_or_else(|error| {
+            if !self.said.swap(true, Ordering::Relaxed) {
+                let error = format!("{error:#}");
+                warn!(error, "sockets whose endpoint is gone are not closed");
+            }
+            None
+        });
+        let found = found.unwrap_or_default();
+        if found.closed > 0 {
+            info!(sockets = found.closed, "closed: their endpoint is gone");
+        }
+        found
+    }
+
+    fn scan(&self, sockets: &stranded::Found) -> Result<Scan> {
         let began = Instant::now();
-        let live = self.flows.live()?;
+        let mut live = self.flows.live()?;
+        live.backends.extend(&sockets.live);
         debug!(micros = began.elapsed().as_micros(), backends = live.backends.len(), "flows read");
         Ok((began, live))
     }

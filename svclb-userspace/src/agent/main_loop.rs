@@ -147,8 +147,9 @@ impl MainLoop {
         let is_round = self.passes.begin(Instant::now());
         // Between rounds, there is no time for reading every record.
         let scan = is_round && self.programmer.wants_scan();
+        let left = self.programmer.take_left(scan);
         let housekeeper = Arc::clone(&self.housekeeper);
-        self.job = Some(spawn_blocking(move || housekeeper.run(scan)));
+        self.job = Some(spawn_blocking(move || housekeeper.run(scan, &left)));
     }
 }
 

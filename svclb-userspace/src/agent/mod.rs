@@ -26,7 +26,7 @@ use anyhow::{Context, Result, bail};
 use tracing::{info, warn};
 
 use crate::{
-    attach::{self, Mechanism, Monitor, SocketOptions, Worker},
+    attach::{self, Mechanism, Monitor, SocketHooks, SocketOptions, Worker},
     config::Observability,
     desired::NodePortAddresses,
     events,
@@ -40,6 +40,7 @@ use crate::{
         manifests::{InUse, Manifests, Ranges, watch},
     },
     state::{self, Traffic},
+    stranded::Places,
     telemetry::{self, KernelLog},
 };
 
@@ -169,10 +170,21 @@ async fn main_loop(
     let (node, source) = (options.node_name.as_str().into(), &options.source);
     let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;
     programmer.set_reporter(source.reporter());
-    let housekeeper = Arc::new(Housekeeper::new(&mut loaded, pins, source.reporter())?);
+    let places = places(&options.sockets);
+    let housekeeper = Housekeeper::new(&mut loaded, pins, places, source.reporter())?;
+    let housekeeper = Arc::new(housekeeper);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;
     Ok(MainLoop::new(programmer, housekeeper, ready, health, scrapes, source, monitor))
+}
+
+/// Where sockets are translated.
+fn places(sockets: &SocketOptions) -> Option<Places> {
+    match sockets.hooks {
+        SocketHooks::Host => Some(Places::Own),
+        SocketHooks::All => Some(Places::Named),
+        SocketHooks::Off => None,
+    }
 }
 
 async fn until_stopped(main_loop: MainLoop, monitor: Monitor, stop: &mut Stop) -> Result<()> {

@@ -19,6 +19,7 @@ use crate::{
     snapshot::Change,
     source::{Noticed, kubernetes::Reporter},
     state::{self, Engine, Outcome},
+    stranded::Backends,
     writer::{MapReader, maps::KernelMaps},
 };
 
@@ -147,6 +148,13 @@ impl Programmer {
     /// Whether anything was written since the last time that this was asked.
     pub(super) fn take_written(&mut self) -> bool {
         std::mem::take(&mut self.written)
+    }
+
+    /// Backends that have stopped taking connections since this was last asked; all that have, if
+    /// `all`.
+    pub(super) fn take_left(&mut self, all: bool) -> Backends {
+        let left = self.engine.take_left();
+        if all { self.kernel().left().collect() } else { left }
     }
 
     /// Whether something waits for its last flow to end.

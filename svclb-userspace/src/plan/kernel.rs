@@ -72,6 +72,12 @@ impl KernelState {
         self.services.get(&id).copied().unwrap_or_default()
     }
 
+    /// The backends that take no new connections.
+    pub fn left(&self) -> impl Iterator<Item = (u32, BackendEntry)> {
+        let left = self.backends.iter().filter(|(_, entry)| !entry.is_serving());
+        left.map(|(id, entry)| (*id, *entry))
+    }
+
     /// The ranges of clients of the service.
     pub fn sources(&self, id: u32) -> impl Iterator<Item = IpNet> {
         self.sources.get(&id).into_iter().flatten().copied()

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use svclb_common::{
     filter::Interest,
-    frontend::{Service, Slot},
+    frontend::{Service, Slot, backend_flags},
     tuple::{SCTP, TCP, UDP},
 };
 
@@ -181,6 +181,13 @@ pub struct BackendEntry {
     pub flags: u8,
     /// Share of new flows relative to the service's other backends.
     pub weight: u16,
+}
+
+impl BackendEntry {
+    /// Whether new connections may go there.
+    pub fn is_serving(&self) -> bool {
+        self.flags & backend_flags::SERVING != 0
+    }
 }
 
 /// One change to the maps.

@@ -14,6 +14,9 @@ use crate::{
 pub(super) struct Maps<W> {
     pub(super) writer: W,
     pub(super) kernel: KernelState,
+    /// Backends that take no new connections, and did or were not known to be gone when this was
+    /// last asked.
+    pub(super) left: BTreeSet<u32>,
 }
 
 /// How far a list of operations was carried out.
@@ -39,6 +42,14 @@ pub(super) struct Written {
     pub(super) error: Option<WriteError>,
 }
 
+impl<W> Maps<W> {
+    /// A writer, and what the kernel holds so far.
+    pub(super) fn new(writer: W, kernel: KernelState) -> Self {
+        let left = kernel.left().map(|(id, _)| id).collect();
+        Self { writer, kernel, left }
+    }
+}
+
 impl<W: MapWriter> Maps<W> {
     /// Carries out all operations up to the first that fails.
     pub(super) fn write(&mut self, operations: &[Operation]) -> Progress {
@@ -53,6 +64,11 @@ impl<W: MapWriter> Maps<W> {
                 }
             }
             self.kernel.apply(operation);
+            if let Operation::SetBackend(id, entry) = operation
+                && !entry.is_serving()
+            {
+                self.left.insert(*id);
+            }
             progress.done += 1;
         }
         progress

@@ -44,7 +44,7 @@ pub use local::{HealthCheck, WithoutLocal};
 
 use crate::{
     desired::{Detection, NodeContext},
-    plan::{Ledger, Limits, LiveFlows, kernel::KernelState},
+    plan::{Ledger, Limits, LiveFlows, kernel::KernelState, operation::BackendEntry},
     problem::Problem,
     snapshot::{Change, ObjectKey, Snapshot},
     writer::MapWriter,
@@ -133,7 +133,7 @@ impl<W: MapWriter> Engine<W> {
             claims: Claims::default(),
             local: LocalEndpoints::default(),
             ledger,
-            maps: Maps { writer, kernel },
+            maps: Maps::new(writer, kernel),
             failed: BTreeSet::new(),
             starved: BTreeSet::new(),
             problems: BTreeMap::new(),
@@ -191,6 +191,14 @@ impl<W: MapWriter> Engine<W> {
             outcome += self.reconcile(BTreeSet::new(), scanned);
         }
         outcome
+    }
+
+    /// Backends that have stopped taking connections, or have vanished, since this was last asked;
+    /// at first, all that an earlier agent has left so.
+    pub fn take_left(&mut self) -> BTreeMap<u32, BackendEntry> {
+        let left = mem::take(&mut self.maps.left);
+        let entry = |id| Some((id, *self.maps.kernel.backends.get(&id)?));
+        left.into_iter().filter_map(entry).filter(|(_, entry)| !entry.is_serving()).collect()
     }
 
     /// From when on [`Engine::release`] may have something to free.

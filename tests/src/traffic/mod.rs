@@ -16,6 +16,7 @@ pub mod sctp;
 pub mod server;
 pub mod trace;
 pub mod udp;
+pub mod wait;
 
 use std::{future::Future, time::Duration};
 

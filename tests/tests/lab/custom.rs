@@ -112,6 +112,11 @@ impl Custom {
         world.lab.nodes.iter().try_for_each(|node| mark.wait_for(node))
     }
 
+    /// Writes other fields of it, whether an agent takes them or not.
+    pub(crate) fn write(&self, world: &World, fields: Fields<'_>) -> Result<()> {
+        world.manifests.write(self.name, &self.manifest(world, fields)?)
+    }
+
     fn manifest(&self, world: &World, fields: Fields<'_>) -> Result<String> {
         let Fields { spec, ingress, families, protocols, endpoints } = fields;
         let Self { name, .. } = self;

@@ -34,6 +34,7 @@ mod rolling;
 mod scenario;
 mod sctp;
 mod services;
+mod stranded;
 mod talk;
 mod tuples;
 mod untouched;
@@ -61,6 +62,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     tuples::SCENARIOS,
     untouched::SCENARIOS,
     sctp::SCENARIOS,
+    stranded::SCENARIOS,
     odd::SCENARIOS,
     errors::SCENARIOS,
     objects::SCENARIOS,

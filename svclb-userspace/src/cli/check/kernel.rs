@@ -6,6 +6,7 @@ use caps::{CapSet, Capability};
 use svclb::{
     attach::{self, Mechanism},
     pins::Pins,
+    sock_diag,
 };
 
 use super::{Finding, Grade};
@@ -22,7 +23,7 @@ const CAPABILITIES: &[Capability] = &[
 ];
 
 pub(super) fn findings(bpffs: &Path) -> Vec<Finding> {
-    vec![version(), btf(), bpffs_mount(bpffs), cgroup2(), capabilities(), mechanism()]
+    vec![version(), btf(), bpffs_mount(bpffs), cgroup2(), capabilities(), mechanism(), closing()]
 }
 
 fn version() -> Finding {
@@ -94,6 +95,15 @@ fn mechanism() -> Finding {
         Mechanism::Clsact => "clsact: the kernel has no TCX, or keeps it from this process",
     };
     Finding::new("attaching", Grade::Ok, detail)
+}
+
+/// Whether the sockets of processes can be closed when their endpoint goes.
+fn closing() -> Finding {
+    let (grade, detail) = match sock_diag::probe() {
+        Ok(()) => (Grade::Ok, "sockets whose endpoint goes are closed".to_owned()),
+        Err(error) => (Grade::Warning, format!("sockets whose endpoint goes stay open: {error:#}")),
+    };
+    Finding::new("closing sockets", grade, detail)
 }
 
 #[cfg(test)]

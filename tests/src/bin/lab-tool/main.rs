@@ -10,6 +10,7 @@ use svclb_tests::traffic::{
     peer::{self, How},
     probe::{self, Protocol},
     server,
+    wait::{self, Wait},
 };
 
 /// The lab's programs.
@@ -64,6 +65,20 @@ enum Command {
         /// Address and port.
         to: SocketAddr,
     },
+    /// Wait for an address to say something, and print the error that this ends with.
+    Wait(Waiting),
+}
+
+#[derive(Args)]
+struct Waiting {
+    /// What to wait in.
+    #[arg(value_enum)]
+    how: Wait,
+    /// Milliseconds to wait.
+    #[arg(long, default_value_t = PATIENCE.as_millis() as u64)]
+    patience: u64,
+    /// Address and port.
+    to: SocketAddr,
 }
 
 #[derive(Args)]
@@ -93,6 +108,10 @@ fn main() -> Result<()> {
             let [pause, patience] = [pause, patience].map(Duration::from_millis);
             let told = peer::ask(how, &to.repeat(rounds), pause, patience)?;
             println!("{}", serde_json::to_string(&told)?);
+            Ok(())
+        }
+        Command::Wait(Waiting { how, patience, to }) => {
+            println!("{}", wait::wait(how, to, Duration::from_millis(patience))?);
             Ok(())
         }
         Command::Probe { protocol, tries, to } => {

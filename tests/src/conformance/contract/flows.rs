@@ -36,6 +36,8 @@ pub(super) const FLOWS: &[Row] = &[
         "A UDP flow ends with its endpoint's service, and with its frontend",
         &[
             "udp_clients_of_a_killed_endpoint_reach_another_at_once",
+            "host_datagrams_follow_the_endpoints",
+            "host_datagrams_are_refused_when_the_last_endpoint_goes",
             "a_udp_flow_goes_with_its_frontend",
             "a_udp_flow_is_forgotten_when_its_endpoint_no_longer_serves",
             "a_udp_flow_is_forgotten_when_its_frontend_is_removed_though_its_endpoint_serves",
@@ -47,6 +49,10 @@ pub(super) const FLOWS: &[Row] = &[
         "A TCP connection whose endpoint has vanished is reset (beyond)",
         &[
             "clients_of_a_killed_endpoint_are_reset_within_a_second",
+            "host_sockets_are_closed_when_their_endpoint_goes",
+            "host_connects_are_given_up_when_their_endpoint_goes",
+            "host_sockets_are_closed_by_the_next_agent",
+            "sockets_of_pods_are_closed_when_they_are_translated",
             "both_ends_are_reset_when_an_endpoint_leaves_the_slices",
             "a_connection_whose_endpoint_vanished_is_reset_at_both_ends",
             "a_masqueraded_connection_whose_endpoint_vanished_is_reset_at_both_ends",
