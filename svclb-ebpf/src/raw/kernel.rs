@@ -61,7 +61,7 @@ pub fn in_place<T: Copy>(global: &'static Global<T>) -> &'static T {
     // loaded. No instruction is added; but the compiler no longer knows whose address it is, and so
     // cannot take the initial value for the value.
     unsafe {
-        asm!("/* {at} */", at = inout(reg) at, options(pure, nomem, nostack, preserves_flags));
+        asm!("/* {at} */", at = inout(reg) at, options(pure, readonly, nostack, preserves_flags));
         &*at
     }
 }
