@@ -1,7 +1,7 @@
 //! The node's configuration: typed globals that the agent sets when it loads the programs.
 
 use aya_ebpf::Global;
-use svclb_common::{echo, flow::Timeouts};
+use svclb_common::{echo, flow::TimeoutTable};
 
 use crate::raw;
 
@@ -23,7 +23,7 @@ static HASH_SEED: Global<u32> = Global::new(0);
 
 /// Time-outs of flows.
 #[unsafe(no_mangle)]
-static TIMEOUTS: Global<Timeouts> = Global::new(Timeouts::DEFAULT);
+static TIMEOUTS: Global<TimeoutTable> = Global::new(TimeoutTable::ZERO);
 
 /// The kernel's cookie of the node's network namespace.
 #[unsafe(no_mangle)]
@@ -69,7 +69,7 @@ pub fn hash_seed() -> u64 {
 
 /// Time-outs of flows.
 #[inline(always)]
-pub fn timeouts() -> &'static Timeouts {
+pub fn timeouts() -> &'static TimeoutTable {
     raw::in_place(&TIMEOUTS)
 }
 

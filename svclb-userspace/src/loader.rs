@@ -163,11 +163,12 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
     let masquerade_all = u8::from(options.masquerade_all);
     let takeover = u8::from(options.takeover);
     let reset_vanished = u8::from(options.reset_vanished);
+    let timeouts = options.timeouts.table();
     let started = std::time::Instant::now();
     let mut loader = EbpfLoader::new();
     loader
         .override_global("FLOW_SLOTS", &flow_slots, true)
-        .override_global("TIMEOUTS", &options.timeouts, true)
+        .override_global("TIMEOUTS", &timeouts, true)
         .override_global("MASQ_FIRST", options.masquerade_ports.start(), true)
         .override_global("MASQ_COUNT", &masquerade_count, true)
         .override_global("HASH_SEED", &options.hash_seed, true)

@@ -1,6 +1,6 @@
 //! What becomes of a flow whose endpoint or frontend goes away.
 
-use super::{Facts, State, Timeouts, flags, tcp};
+use super::{Facts, State, TimeoutTable, flags, tcp};
 use crate::tuple::{SCTP, TCP, UDP};
 
 /// What is left of the endpoint that a flow was opened to.
@@ -52,7 +52,7 @@ impl Facts {
         &self,
         endpoint: impl FnOnce() -> Endpoint,
         has_frontend: impl FnOnce() -> bool,
-        timeouts: &Timeouts,
+        timeouts: &TimeoutTable,
         now_ns: u64,
     ) -> Fate {
         match self.protocol {
@@ -105,7 +105,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{CONFIRMED, SEEN};
+    use crate::flow::{CONFIRMED, SEEN, Timeouts};
 
     const SECOND: u64 = 1_000_000_000;
     const NOW: u64 = 100 * SECOND;
@@ -126,11 +126,11 @@ mod tests {
     }
 
     fn fate(facts: &Facts, endpoint: Endpoint) -> Fate {
-        facts.fate(|| endpoint, || true, &Timeouts::DEFAULT, NOW)
+        facts.fate(|| endpoint, || true, &Timeouts::DEFAULT.table(), NOW)
     }
 
     fn without_frontend(facts: &Facts) -> Fate {
-        facts.fate(|| Endpoint::Serving, || false, &Timeouts::DEFAULT, NOW)
+        facts.fate(|| Endpoint::Serving, || false, &Timeouts::DEFAULT.table(), NOW)
     }
 
     #[test]
@@ -138,7 +138,8 @@ mod tests {
         let free = Facts { protocol: 0, ..facts(TCP, 0) };
         assert_eq!(fate(&free, Endpoint::Vanished), Fate::Free);
         let silent = Facts { last_seen_ns: 0, from_client: SEEN | tcp::RST, ..facts(TCP, 0) };
-        let later = silent.fate(|| Endpoint::Vanished, || true, &Timeouts::DEFAULT, 200 * SECOND);
+        let later =
+            silent.fate(|| Endpoint::Vanished, || true, &Timeouts::DEFAULT.table(), 200 * SECOND);
         assert_eq!(later, Fate::Expire);
     }
 

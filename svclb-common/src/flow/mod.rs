@@ -23,7 +23,7 @@ mod tests;
 
 pub use fate::{Endpoint, Fate};
 pub use state::State;
-pub use timeouts::Timeouts;
+pub use timeouts::{TimeoutTable, Timeouts};
 
 use crate::{
     address::{Address, V4, V6},

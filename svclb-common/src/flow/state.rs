@@ -1,9 +1,10 @@
 //! How far a flow has come, and what that means for its record.
 
-use super::{CONFIRMED, Facts, SEEN, Timeouts, tcp};
-use crate::tuple::UDP;
+use super::{CONFIRMED, Facts, SEEN, TimeoutTable, flags, tcp};
+use crate::tuple::{SCTP, TCP, UDP};
 
 /// How far a flow has come.
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// No answer yet.
@@ -36,21 +37,84 @@ impl State {
     }
 }
 
+/// Numbers of the bits that say how far a flow has come.
+mod sign {
+    pub(super) const DATAGRAMS: u32 = 0;
+    pub(super) const SEVERED: u32 = 1;
+    pub(super) const RESET: u32 = 2;
+    pub(super) const BOTH_FINISHED: u32 = 3;
+    pub(super) const ONE_FINISHED: u32 = 4;
+    pub(super) const CONFIRMED: u32 = 5;
+    pub(super) const ANSWERED: u32 = 6;
+    /// How many there are.
+    pub(super) const ALL: u32 = 7;
+}
+
+/// Numbers of states by what says them: bits of [`sign`].
+static STATES: [u8; 1 << sign::ALL] = {
+    let mut states = [0; 1 << sign::ALL];
+    let mut signs = 0;
+    while signs < states.len() {
+        states[signs] = state_of(signs) as u8;
+        signs += 1;
+    }
+    states
+};
+
+const fn state_of(signs: usize) -> State {
+    let has = [
+        signs & 1 << sign::DATAGRAMS == 0,
+        signs & (1 << sign::SEVERED | 1 << sign::RESET | 1 << sign::BOTH_FINISHED) != 0,
+        signs & 1 << sign::ONE_FINISHED != 0,
+        signs & 1 << sign::CONFIRMED != 0,
+        signs & 1 << sign::ANSWERED != 0,
+    ];
+    match has {
+        [true, true, ..] => State::Closed,
+        // A FIN before it is confirmed says nothing: a flood may send one as well.
+        [true, _, true, true, _] => State::Closing,
+        [_, _, _, true, _] => State::Established,
+        [_, _, _, false, true] => State::Answered,
+        [_, _, _, false, false] => State::Opening,
+    }
+}
+
 impl Facts {
     /// How far the flow has come.
+    ///
+    /// Looked up, because the kernel's verifier follows each branch to the end of the program.
     #[inline(always)]
     pub fn state(&self) -> State {
+        match self.state_number() {
+            0 => State::Opening,
+            1 => State::Answered,
+            2 => State::Established,
+            3 => State::Closing,
+            _ => State::Closed,
+        }
+    }
+
+    /// The state's number in [`State::ALL`].
+    #[inline(always)]
+    fn state_number(&self) -> u8 {
+        STATES[self.signs() & (STATES.len() - 1)]
+    }
+
+    /// What says how far the flow has come: bits of [`sign`].
+    #[inline(always)]
+    fn signs(&self) -> usize {
         let either = self.from_client | self.from_backend;
-        let finished = self.from_client & self.from_backend & tcp::FIN != 0;
-        if self.protocol != UDP && (self.is_severed() || finished || either & tcp::RST != 0) {
-            return State::Closed;
-        }
-        if self.from_client & CONFIRMED == 0 {
-            return if self.from_backend & SEEN == 0 { State::Opening } else { State::Answered };
-        }
-        // A FIN before that says nothing: a flood may send one as well.
-        let closing = self.protocol != UDP && either & tcp::FIN != 0;
-        if closing { State::Closing } else { State::Established }
+        let both = self.from_client & self.from_backend;
+        let bit = |flags: u8, flag: u8, sign: u32| {
+            usize::from(flags >> flag.trailing_zeros() & 1) << sign
+        };
+        bit(self.protocol, UDP & !TCP & !SCTP, sign::DATAGRAMS)
+            | bit(self.flags, flags::SEVERED, sign::SEVERED)
+            | bit(either, tcp::RST, sign::RESET)
+            | bit(both, tcp::FIN, sign::BOTH_FINISHED)
+            | bit(either, tcp::FIN, sign::ONE_FINISHED)
+            | bit(self.from_client, CONFIRMED, sign::CONFIRMED)
+            | bit(self.from_backend, SEEN, sign::ANSWERED)
     }
 
     /// What the client's direction has seen after one more packet with `tcp_flags` (0 for UDP; of SCTP, what
@@ -73,8 +137,8 @@ impl Facts {
 
     /// Whether the flow has been silent for longer than its state allows.
     #[inline(always)]
-    pub fn expired(&self, now_ns: u64, timeouts: &Timeouts) -> bool {
-        self.age_ns(now_ns) > timeouts.nanoseconds(self.protocol, self.state())
+    pub fn expired(&self, now_ns: u64, timeouts: &TimeoutTable) -> bool {
+        self.age_ns(now_ns) > timeouts.nanoseconds(self.protocol, self.state_number())
     }
 
     /// Nanoseconds since a recent packet; 0 if another CPU's clock is a little ahead.
@@ -89,7 +153,7 @@ impl Facts {
     /// those whose client has not gone on after it, the oldest of each first. A flow that is
     /// established or closing is never cut.
     #[inline(always)]
-    pub fn recyclable(&self, now_ns: u64, timeouts: &Timeouts) -> Option<u64> {
+    pub fn recyclable(&self, now_ns: u64, timeouts: &TimeoutTable) -> Option<u64> {
         const FREE: u64 = 1 << 63;
         const CLOSED: u64 = 1 << 62;
         const OPENING: u64 = 1 << 61;

@@ -176,7 +176,7 @@ fn a_reset_closes_until_its_sender_goes_on() {
 
 #[test]
 fn time_outs_depend_on_protocol_and_state() {
-    let t = Timeouts { udp_established: 121, ..Timeouts::DEFAULT };
+    let t = Timeouts { udp_established: 121, ..Timeouts::DEFAULT }.table();
     let expires = |f: &Facts, seconds: u64| {
         let now = 100 * SECOND + seconds * SECOND;
         assert!(!f.expired(now, &t) && f.expired(now + 1, &t), "{:?}: {seconds}", f.state());
@@ -213,13 +213,13 @@ fn sctp_expires_by_its_own_time_outs() {
     ] {
         let f = Facts { from_client: SEEN | from_client, from_backend, ..facts(SCTP) };
         let end = f.last_seen_ns + u64::from(seconds) * SECOND;
-        assert!(!f.expired(end, &t) && f.expired(end + 1, &t), "{f:?}");
+        assert!(!f.expired(end, &t.table()) && f.expired(end + 1, &t.table()), "{f:?}");
     }
 }
 
 #[test]
 fn an_established_flow_is_never_recycled() {
-    let (t, now) = (Timeouts::DEFAULT, 110 * SECOND);
+    let (t, now) = (Timeouts::DEFAULT.table(), 110 * SECOND);
     let free = Facts { protocol: 0, ..facts(TCP) };
     let opening = facts(TCP);
     let older = |f| Facts { last_seen_ns: 99 * SECOND, ..f };

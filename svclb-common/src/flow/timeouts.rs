@@ -3,7 +3,7 @@
 use super::State;
 use crate::{
     plain_data,
-    tuple::{SCTP, TCP},
+    tuple::{SCTP, TCP, UDP},
 };
 
 /// After how many seconds of silence a flow expires, by protocol and state.
@@ -14,7 +14,6 @@ use crate::{
 /// `tcpCloseWaitTimeout`). Connection tracking's other states of a TCP connection that ends are not
 /// told apart, and get the longest of their time-outs. SCTP's are those of Linux 6.6
 /// (`nf_conntrack_sctp_timeout_` cookie_wait, established, shutdown_sent, closed).
-#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
     /// TCP without an answer: SYN_SENT.
@@ -42,9 +41,6 @@ pub struct Timeouts {
     pub sctp_closed: u32,
 }
 
-const _: () = assert!(size_of::<Timeouts>() == 44);
-plain_data!(Timeouts);
-
 impl Timeouts {
     /// The defaults.
     pub const DEFAULT: Self = Self {
@@ -61,23 +57,56 @@ impl Timeouts {
         sctp_closed: 10,
     };
 
-    #[inline(always)]
-    pub(super) fn nanoseconds(&self, protocol: u8, state: State) -> u64 {
-        let seconds = match (protocol, state) {
-            (TCP, State::Opening) => self.tcp_opening,
-            (TCP, State::Answered) => self.tcp_answered,
-            (TCP, State::Established) => self.tcp_established,
-            (TCP, State::Closing) => self.tcp_closing,
-            (TCP, State::Closed) => self.tcp_closed,
-            (SCTP, State::Opening | State::Answered) => self.sctp_opening,
-            (SCTP, State::Established) => self.sctp_established,
-            (SCTP, State::Closing) => self.sctp_closing,
-            (SCTP, State::Closed) => self.sctp_closed,
-            (_, State::Opening | State::Answered) => self.udp_opening,
-            _ => self.udp_established,
+    /// The same as the kernel programs look it up.
+    pub fn table(&self) -> TimeoutTable {
+        let mut table = TimeoutTable { seconds: [0; ROWS * COLUMNS] };
+        let mut write = |protocol, seconds: [u32; State::ALL.len()]| {
+            for (state, seconds) in State::ALL.into_iter().zip(seconds) {
+                table.seconds[place(protocol, state as u8)] = seconds;
+            }
         };
-        u64::from(seconds) * 1_000_000_000
+        let Self { tcp_opening, tcp_answered, tcp_established, tcp_closing, tcp_closed, .. } =
+            *self;
+        write(TCP, [tcp_opening, tcp_answered, tcp_established, tcp_closing, tcp_closed]);
+        let Self { udp_opening, udp_established, .. } = *self;
+        let stream = udp_established;
+        write(UDP, [udp_opening, udp_opening, stream, stream, stream]);
+        let Self { sctp_opening, sctp_established, sctp_closing, sctp_closed, .. } = *self;
+        write(SCTP, [sctp_opening, sctp_opening, sctp_established, sctp_closing, sctp_closed]);
+        table
     }
+}
+
+const ROWS: usize = 4;
+const COLUMNS: usize = 8;
+
+/// [`Timeouts`], to be looked up without a branch: the kernel's verifier follows each of them to the
+/// end of the program.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeoutTable {
+    /// Seconds: a row of 8 for each protocol, in it a column for each [`State`].
+    seconds: [u32; ROWS * COLUMNS],
+}
+
+const _: () = assert!(size_of::<TimeoutTable>() == 128);
+plain_data!(TimeoutTable);
+
+impl TimeoutTable {
+    /// All zero: everything expires at once. (The agent sets it before it loads the programs.)
+    pub const ZERO: Self = Self { seconds: [0; ROWS * COLUMNS] };
+
+    #[inline(always)]
+    pub(super) fn nanoseconds(&self, protocol: u8, state: u8) -> u64 {
+        u64::from(self.seconds[place(protocol, state) & (ROWS * COLUMNS - 1)]) * 1_000_000_000
+    }
+}
+
+/// Where a protocol's time-out in a state is. TCP is 6, UDP 17, SCTP 132: a bit tells each apart.
+#[inline(always)]
+fn place(protocol: u8, state: u8) -> usize {
+    let row = usize::from(protocol >> 4 & 1) | usize::from(protocol >> 7) << 1;
+    row * COLUMNS + usize::from(state) % COLUMNS
 }
 
 impl Default for Timeouts {

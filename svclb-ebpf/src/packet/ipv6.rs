@@ -13,7 +13,7 @@ use super::{
     headers::{Extension, Fragment, Ipv6},
     stated_length,
 };
-use crate::raw::Skb;
+use crate::raw::{self, Skb};
 
 /// Offset of the hop limit.
 const HOP_LIMIT: u32 = 7;
@@ -125,64 +125,101 @@ impl Walked {
         let more = u32::from(self.place & 1);
         Part { id: self.id, offset: self.datagram_offset(), len: len - self.cut, more }
     }
-
-    /// Steps over a fragment header. No datagram is cut twice.
-    #[inline(always)]
-    fn pass(&mut self, header: &Fragment) -> Step<()> {
-        /// What is left are reserved bits.
-        const OFFSET_AND_MORE: u16 = 0xfff9;
-        self.offset += size_of::<Fragment>() as u32;
-        self.protocol = header.next_header;
-        let place = u16::from_be(header.offset_flags) & OFFSET_AND_MORE;
-        // The header of a whole packet (RFC 6946) is no obstacle.
-        if place == 0 {
-            return Ok(());
-        }
-        if self.place != 0 {
-            return Err(Outcome::Malformed.into());
-        }
-        (self.place, self.id, self.cut) = (place, header.id, self.offset);
-        Ok(())
-    }
 }
+
+/// A walk over extension headers: a loop of the kernel's, so that the verifier need not follow each
+/// way through them to the end of the program.
+struct Walk<'a> {
+    skb: &'a Skb,
+    first: u32,
+    at: Walked,
+    /// Why it is over, or [`ON`].
+    end: u32,
+}
+
+/// The walk goes on.
+const ON: u32 = 0;
+/// It has led to where it is to lead.
+const ARRIVED: u32 = 1;
+const TRUNCATED: u32 = 2;
+const MALFORMED: u32 = 3;
+/// There is a header that must not be passed, or this one is too far away.
+const STOPPED: u32 = 4;
 
 /// Walks the extension headers, the first of which is of type `protocol` and lies at `first`, to the
 /// transport header, or to where a later fragment's part of the datagram begins.
 #[inline(always)]
 pub fn walk(skb: &Skb, protocol: u8, first: u32) -> Step<Walked> {
-    let mut walked = Walked { protocol, offset: first, place: 0, id: 0, cut: 0 };
-    for _ in 0..MAX_EXTENSIONS {
-        let protocol = walked.protocol;
-        match protocol {
-            extension::HOP_BY_HOP
-            | extension::ROUTING
-            | extension::DESTINATION
-            | extension::FRAGMENT => {}
-            _ => return Ok(walked),
-        }
-        if walked.offset - first > V6::MAX_OFFSET - V6::HEADER {
-            return Err(Outcome::Extensions.into());
-        }
-        if protocol == extension::FRAGMENT {
-            walked.pass(&skb.copy::<Fragment>(walked.offset).ok_or(Outcome::Truncated)?)?;
-            if walked.datagram_offset() != 0 {
-                return Ok(walked);
-            }
-            continue;
-        }
-        let header = skb.copy::<Extension>(walked.offset).ok_or(Outcome::Truncated)?;
-        walked.offset += length(protocol, &header)?;
-        walked.protocol = header.next_header;
+    let at = Walked { protocol, offset: first, place: 0, id: 0, cut: 0 };
+    let mut walk = Walk { skb, first, at, end: ON };
+    raw::repeat(MAX_EXTENSIONS, &mut walk, pass);
+    match walk.end {
+        ARRIVED => Ok(walk.at),
+        TRUNCATED => Err(Outcome::Truncated.into()),
+        MALFORMED => Err(Outcome::Malformed.into()),
+        _ => Err(Outcome::Extensions.into()),
     }
-    Err(Outcome::Extensions.into())
 }
 
-/// The length of an extension header, if the packet may be rewritten behind it.
-#[inline(always)]
-fn length(protocol: u8, header: &Extension) -> Step<u32> {
-    match protocol {
+/// Passes one header; 1 ends the walk.
+extern "C" fn pass(index: u32, walk: *mut Walk<'_>) -> i64 {
+    // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
+    let walk = unsafe { &mut *walk };
+    let is_last = index + 1 == MAX_EXTENSIONS;
+    walk.end = match walk.at.protocol {
+        _ if walk.at.datagram_offset() != 0 => ARRIVED,
+        extension::HOP_BY_HOP
+        | extension::ROUTING
+        | extension::DESTINATION
+        | extension::FRAGMENT
+            if is_last || walk.is_far() =>
+        {
+            STOPPED
+        }
+        extension::FRAGMENT => walk.pass_fragment(),
+        extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION => walk.pass_other(),
+        _ => ARRIVED,
+    };
+    i64::from(walk.end != ON)
+}
+
+impl Walk<'_> {
+    #[inline(always)]
+    fn is_far(&self) -> bool {
+        self.at.offset.wrapping_sub(self.first) > V6::MAX_OFFSET - V6::HEADER
+    }
+
+    /// Steps over a fragment header. No datagram is cut twice.
+    #[inline(always)]
+    fn pass_fragment(&mut self) -> u32 {
+        /// What is left are reserved bits.
+        const OFFSET_AND_MORE: u16 = 0xfff9;
+        let at = &mut self.at;
+        let Some(header) = self.skb.copy::<Fragment>(at.offset) else { return TRUNCATED };
+        at.offset += size_of::<Fragment>() as u32;
+        at.protocol = header.next_header;
+        let place = u16::from_be(header.offset_flags) & OFFSET_AND_MORE;
+        // The header of a whole packet (RFC 6946) is no obstacle.
+        if place == 0 {
+            return ON;
+        }
+        if at.place != 0 {
+            return MALFORMED;
+        }
+        (at.place, at.id, at.cut) = (place, header.id, at.offset);
+        ON
+    }
+
+    #[inline(always)]
+    fn pass_other(&mut self) -> u32 {
+        let at = &mut self.at;
+        let Some(header) = self.skb.copy::<Extension>(at.offset) else { return TRUNCATED };
         // With segments left, the destination is not the final one.
-        extension::ROUTING if header.data[1] != 0 => Err(Outcome::Extensions.into()),
-        _ => Ok((u32::from(header.len) + 1) * 8),
+        if at.protocol == extension::ROUTING && header.data[1] != 0 {
+            return STOPPED;
+        }
+        at.offset += (u32::from(header.len) + 1) * 8;
+        at.protocol = header.next_header;
+        ON
     }
 }

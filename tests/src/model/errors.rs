@@ -27,7 +27,7 @@ pub struct Report {
     pub message: usize,
     /// The quoted packet's destination, where that can be seen at a glance.
     aims: Option<IpAddr>,
-    /// The packet that it is about, if that is one of TCP or UDP.
+    /// The packet that it is about, if that is one of TCP, UDP or SCTP.
     pub about: Result<Option<About>, Passed>,
 }
 
@@ -100,6 +100,7 @@ fn about(
     let protocol = match protocol {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
+        132 => Protocol::Sctp,
         _ => return Ok(None),
     };
     let port = |at: usize| u16::from_be_bytes([quote[offset + at], quote[offset + at + 1]]);

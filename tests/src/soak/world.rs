@@ -29,6 +29,7 @@ pub(super) const PODS: Pods = Pods { nodes: NODES };
 const OPTIONS: &[&str] = &[
     "--max-flows=16384",
     "--tcp-opening-timeout=10",
+    "--tcp-answered-timeout=10",
     "--tcp-established-timeout=30",
     "--tcp-closing-timeout=10",
     "--tcp-closed-timeout=3",

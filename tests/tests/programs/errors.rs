@@ -118,7 +118,7 @@ fn load() -> Programs {
 
 fn each(mut test: impl FnMut(&mut Programs, Addresses, Protocol)) {
     for addresses in families() {
-        for protocol in [Tcp, Udp, Sctp] {
+        for protocol in [Tcp, Udp] {
             test(&mut load(), addresses, protocol);
         }
     }

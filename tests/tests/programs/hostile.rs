@@ -1,5 +1,7 @@
 //! Odd and broken packets: never rewritten, never lost without a name.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use svclb::plan::operation::Protocol::{Tcp, Udp};
 use svclb_common::outcome::Outcome;
 use svclb_tests::{
@@ -45,6 +47,37 @@ fn every_other_protocol_number_is_untouched() {
             untouched(&programs, Ingress, &packet.ethernet().build());
         }
     }
+}
+
+#[test]
+fn arp_and_ndp_for_a_service_are_untouched() {
+    for a in families() {
+        let programs = load(&a);
+        let frame = match (a.client.ip(), a.vip.ip()) {
+            (IpAddr::V4(client), IpAddr::V4(vip)) => arp_request(client, vip),
+            (client, IpAddr::V6(vip)) => solicitation(client, vip),
+            families => panic!("{families:?}"),
+        };
+        untouched(&programs, Ingress, &frame);
+        untouched(&programs, Egress, &frame);
+    }
+}
+
+/// Who has `wanted` (RFC 826).
+fn arp_request(sender: Ipv4Addr, wanted: Ipv4Addr) -> Vec<u8> {
+    const ETHERNET_IPV4_REQUEST: [u8; 8] = [0, 1, 8, 0, 6, 4, 0, 1];
+    let mut frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 6]].concat();
+    frame.extend(ETHERNET_IPV4_REQUEST);
+    frame.extend([&[2, 0, 0, 0, 0, 1][..], &sender.octets(), &[0; 6], &wanted.octets()].concat());
+    frame.resize(60, 0);
+    frame
+}
+
+/// The same of IPv6, asked of the address itself (RFC 4861, section 4.3).
+fn solicitation(sender: IpAddr, wanted: Ipv6Addr) -> Vec<u8> {
+    const NEIGHBOUR_SOLICITATION: u8 = 135;
+    let packet = Packet::icmp(sender, wanted.into(), NEIGHBOUR_SOLICITATION, 0);
+    packet.payload(&wanted.octets()).ethernet().build()
 }
 
 #[test]
