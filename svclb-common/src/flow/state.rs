@@ -61,6 +61,18 @@ static STATES: [u8; 1 << sign::ALL] = {
     states
 };
 
+/// Scores of records, without their age.
+mod score {
+    pub(super) const FREE: u64 = 1 << 63;
+    const CLOSED: u64 = 1 << 62;
+    pub(super) const OPENING: u64 = 1 << 61;
+    const ANSWERED: u64 = 0;
+    pub(super) const NEVER: u64 = u64::MAX;
+    /// By the number of the state.
+    pub(super) static CLASSES: [u64; 8] =
+        [OPENING, ANSWERED, NEVER, NEVER, CLOSED, NEVER, NEVER, NEVER];
+}
+
 const fn state_of(signs: usize) -> State {
     let has = [
         signs & 1 << sign::DATAGRAMS == 0,
@@ -154,19 +166,11 @@ impl Facts {
     /// established or closing is never cut.
     #[inline(always)]
     pub fn recyclable(&self, now_ns: u64, timeouts: &TimeoutTable) -> Option<u64> {
-        const FREE: u64 = 1 << 63;
-        const CLOSED: u64 = 1 << 62;
-        const OPENING: u64 = 1 << 61;
         if self.protocol == 0 || self.expired(now_ns, timeouts) {
-            return Some(FREE);
+            return Some(score::FREE);
         }
-        let age = self.age_ns(now_ns) & (OPENING - 1);
-        match self.state() {
-            State::Closed => Some(CLOSED | age),
-            State::Opening => Some(OPENING | age),
-            State::Answered => Some(age),
-            State::Established | State::Closing => None,
-        }
+        let class = score::CLASSES[usize::from(self.state_number()) % score::CLASSES.len()];
+        (class != score::NEVER).then_some(class | self.age_ns(now_ns) & (score::OPENING - 1))
     }
 
     /// Whether `score` (of [`Facts::recyclable`]) says that nothing is lost by taking the record.
