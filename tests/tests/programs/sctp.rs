@@ -213,7 +213,17 @@ fn odd_sctp_packets_pass_untouched_and_counted() {
         assert_eq!(programs.count(Outcome::Malformed), 3);
         untouched(&programs, Ingress, &packet(7, &[0, 0]).build());
         assert_eq!(programs.count(Outcome::Truncated), 1);
-        untouched(&programs, Ingress, &packet(0, &init).fragment(0, true).build());
-        assert_eq!(programs.count(Outcome::Fragment), 1);
+    }
+}
+
+#[test]
+fn a_fragment_of_sctp_is_dropped_and_counted() {
+    for a in [v4(), v6()] {
+        let mut programs = Programs::load(Programs::options()).expect("the programs load");
+        programs.cluster_ip(a.vip, Sctp, &[(a.backends[0], true)]);
+        let init = sctp::chunk(kind::INIT, 0, b"contents");
+        let first = Packet::sctp(a.client, a.vip, 0).payload(&init).ethernet().fragment(0, true);
+        dropped(&programs, Ingress, &first.build());
+        assert_eq!(programs.count(Outcome::SctpFragment), 1);
     }
 }
