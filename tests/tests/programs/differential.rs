@@ -7,7 +7,7 @@ use svclb_tests::differential::run;
 /// The seeds of the short run; `SVCLB_DIFFERENTIAL_SEED` names another.
 const SEEDS: [u64; 3] = [1, 2_000, 3_000_000];
 /// Packets of each.
-const PACKETS: u64 = 4_000;
+const PACKETS: u64 = 10_000;
 /// What they must have met, or they say little.
 const MET: &[&str] = &[
     "request",
