@@ -58,6 +58,7 @@ fn hops(client: &Client, target: &Target) {
                 return;
             }
             Err(error) if error.kind() == ErrorKind::HostUnreachable => answered(client),
+            Err(error) if is_own_node(&error, target.at, ttl) => answered(client),
             Ok(Err(error)) => {
                 return conversation.failed(Failure::Other, &format!("hop {ttl}: {error:#}"));
             }
@@ -67,6 +68,14 @@ fn hops(client: &Client, target: &Target) {
         }
     }
     client.converse(target).failed(Failure::Other, &format!("no endpoint within {HOPS} hops"));
+}
+
+/// Whether nothing is heard of a hop that may be the client's own node: behind another node's
+/// NodePort it may be passed again, and its error comes back to it from outside, under its own
+/// address, which IPv4 takes for forged.
+fn is_own_node(error: &io::Error, at: SocketAddr, ttl: u8) -> bool {
+    const AGAIN: u8 = 3;
+    error.kind() == ErrorKind::WouldBlock && at.is_ipv4() && ttl == AGAIN
 }
 
 fn ask(at: SocketAddr, question: &Message, ttl: u8) -> io::Result<anyhow::Result<Message>> {
