@@ -36,15 +36,18 @@ pub fn claim<A: Tables>(now_ns: u64) -> Result<Locked<A>, Outcome> {
 /// No record's number.
 const NONE: u32 = u32::MAX;
 
+/// How often the hand sets out for one new flow: another CPU may hold what it has found.
+const ATTEMPTS: u32 = 4;
+
 /// The hand on its way over the table.
 struct Hand {
     start: u32,
-    /// How far it is to the next record.
-    step: u32,
+    /// How many records it has passed in turn.
+    passed: u32,
     now_ns: u64,
     /// The record that was taken.
     taken: u32,
-    /// The best record to take if none is free.
+    /// The best record to take.
     best: u32,
     score: u64,
 }
@@ -54,39 +57,44 @@ struct Hand {
 fn search<A: Tables>(now_ns: u64) -> u32 {
     let Some(cursor) = maps::cursor::<A>() else { return NONE };
     let start = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
-    let mut hand = Hand { start, step: 1, now_ns, taken: NONE, best: NONE, score: 0 };
-    raw::repeat(REACH, &mut hand, pass::<A>);
-    *cursor = cursor.wrapping_add(hand.start.wrapping_sub(start));
-    if hand.taken == NONE && hand.best == NONE {
-        hand.step = SPREAD;
-        raw::repeat(SCATTERED, &mut hand, pass::<A>);
-    }
-    if hand.taken == NONE
-        && let Some(record) = A::record(hand.best)
-        && take(record, now_ns)
-    {
-        return hand.best;
-    }
+    let mut hand = Hand { start, passed: 0, now_ns, taken: NONE, best: NONE, score: 0 };
+    raw::repeat(ATTEMPTS, &mut hand, attempt::<A>);
+    *cursor = cursor.wrapping_add(hand.passed);
     hand.taken
 }
 
-/// Passes one record; 1 ends the search.
-extern "C" fn pass<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
+/// Looks for a record and takes it; 1 ends the search.
+extern "C" fn attempt<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
     // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
     let hand = unsafe { &mut *hand };
+    (hand.best, hand.score) = (NONE, 0);
+    raw::repeat(REACH + SCATTERED, hand, pass::<A>);
+    let Some(record) = A::record(hand.best) else { return 1 };
+    if !take(record, hand.now_ns) {
+        return 0;
+    }
+    hand.taken = hand.best;
+    1
+}
+
+/// Passes one record; 1 ends the way.
+extern "C" fn pass<A: Tables>(index: u32, hand: *mut Hand) -> i64 {
+    // SAFETY: as above.
+    let hand = unsafe { &mut *hand };
+    let in_turn = index < REACH;
+    if !in_turn && hand.best != NONE {
+        return 1;
+    }
     let number = hand.start & config::flow_slots().wrapping_sub(1);
-    hand.start = hand.start.wrapping_add(hand.step);
+    hand.start = hand.start.wrapping_add(if in_turn { 1 } else { SPREAD });
+    hand.passed = hand.passed.wrapping_add(u32::from(in_turn));
     let Some(record) = A::record(number) else { return 0 };
     let Some(facts) = record.glance() else { return 0 };
     let Some(score) = facts.recyclable(hand.now_ns, config::timeouts()) else { return 0 };
-    if Facts::is_free_score(score) && take(record, hand.now_ns) {
-        hand.taken = number;
-        return 1;
-    }
     if score >= hand.score {
         (hand.best, hand.score) = (number, score);
     }
-    0
+    i64::from(Facts::is_free_score(score))
 }
 
 /// Locks a record, and keeps it if it may still be taken now that nobody else can change it.
