@@ -129,9 +129,8 @@ impl Facts {
             | bit(self.from_backend, SEEN, sign::ANSWERED)
     }
 
-    /// What the client's direction has seen after one more packet with `tcp_flags` (0 for UDP; of SCTP, what
-    /// [`crate::sctp::as_flags`] says):
-    /// [`Facts::from_client`] from now on.
+    /// What the client's direction has seen after one more packet with `tcp_flags` (0 for UDP; of
+    /// SCTP, what [`crate::sctp::as_flags`] says): [`Facts::from_client`] from now on.
     #[inline(always)]
     pub fn after_client(&self, tcp_flags: u8) -> u8 {
         let goes_on =

@@ -2,12 +2,13 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpStream, UdpSocket},
 };
 
 use super::{
     probe::{PATIENCE, Protocol},
     server::WHO,
+    udp,
 };
 
 /// A large question: three fragments of Ethernet's packets, or more.
@@ -30,9 +31,11 @@ impl Conversation {
     pub fn open(protocol: Protocol, dst: SocketAddr) -> io::Result<Self> {
         match protocol {
             Protocol::Udp | Protocol::HeldUdp => {
-                udp(dst).map(|socket| Self::Udp(socket, WHO.len()))
+                udp::connect(dst, PATIENCE).map(|socket| Self::Udp(socket, WHO.len()))
             }
-            Protocol::LargeUdp => udp(dst).map(|socket| Self::Udp(socket, LARGE)),
+            Protocol::LargeUdp => {
+                udp::connect(dst, PATIENCE).map(|socket| Self::Udp(socket, LARGE))
+            }
             _ => {
                 let stream = TcpStream::connect_timeout(&dst, PATIENCE)?;
                 stream.set_read_timeout(Some(PATIENCE))?;
@@ -90,15 +93,4 @@ fn line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
         0 => Err(ErrorKind::UnexpectedEof.into()),
         _ => Ok(line.trim_end().to_owned()),
     }
-}
-
-fn udp(dst: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = match dst {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(dst)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    Ok(socket)
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     thread,
     time::Duration,
 };
@@ -112,11 +112,7 @@ fn exchange(
 }
 
 fn bind(towards: SocketAddr, patience: Duration) -> Result<UdpSocket> {
-    let any: SocketAddr = match towards {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).context("UDP bind")?;
+    let socket = UdpSocket::bind(udp::any(towards)).context("UDP bind")?;
     socket.set_read_timeout(Some(patience)).context("SO_RCVTIMEO")?;
     Ok(socket)
 }

@@ -1,7 +1,7 @@
 //! The UDP client: a connected socket, so that only the address that was asked can answer.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
@@ -13,6 +13,26 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The smallest question: what the server's name replaces, and a number.
 pub const SMALLEST: usize = 72;
+
+/// What a socket towards `dst` is bound to that may have any address and port of its own.
+pub fn any(dst: SocketAddr) -> SocketAddr {
+    match dst {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
+}
+
+/// A socket from any address and port of its own that talks to `dst` alone, and waits so long for
+/// an answer.
+///
+/// # Errors
+/// The kernel makes no such socket.
+pub fn connect(dst: SocketAddr, patience: Duration) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(any(dst))?;
+    socket.connect(dst)?;
+    socket.set_read_timeout(Some(patience))?;
+    Ok(socket)
+}
 
 /// A socket that talks to one address.
 #[derive(Debug)]
@@ -28,12 +48,7 @@ impl Client {
     /// # Errors
     /// The source is taken, or there is no route.
     pub fn new(dst: SocketAddr, source: Option<SocketAddr>) -> Result<Self> {
-        let any: SocketAddr = if dst.is_ipv4() {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        };
-        let source = source.unwrap_or(any);
+        let source = source.unwrap_or_else(|| any(dst));
         let socket = UdpSocket::bind(source).with_context(|| format!("UDP bind to {source}"))?;
         socket.connect(dst).with_context(|| format!("UDP connect to {dst}"))?;
         Ok(Self { socket, next: 1, patience: PATIENCE })

@@ -1,13 +1,9 @@
 //! One connection, in each protocol.
 
-use std::{
-    future::Future,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Instant,
-};
+use std::{future::Future, net::SocketAddr, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use svclb_tests::traffic::{PATIENCE, http::Connection, report::Report};
+use svclb_tests::traffic::{PATIENCE, http::Connection, report::Report, udp::any};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
@@ -93,11 +89,7 @@ impl Asker {
     }
 
     async fn socket(&self) -> Result<UdpSocket> {
-        let any: SocketAddr = match self.address {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = UdpSocket::bind(any).await.context("bind")?;
+        let socket = UdpSocket::bind(any(self.address)).await.context("bind")?;
         socket.connect(self.address).await.context("connect")?;
         Ok(socket)
     }

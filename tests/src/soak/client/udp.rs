@@ -2,14 +2,17 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     time::Instant,
 };
 
 use anyhow::Result;
 
 use super::{Client, Conversation, PATIENCE, Target};
-use crate::soak::{message::Message, tally::Failure};
+use crate::{
+    soak::{message::Message, tally::Failure},
+    traffic::udp,
+};
 
 /// Questions from a socket.
 const QUESTIONS: u32 = 4;
@@ -45,14 +48,7 @@ fn converse(client: &Client, target: &Target, size: impl Fn(u32) -> u32) {
 
 /// A socket that talks to `at` alone.
 pub(super) fn connect(at: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match at {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(at)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    Ok(socket)
+    udp::connect(at, PATIENCE)
 }
 
 fn exchange(socket: &UdpSocket, conversation: &mut Conversation<'_>, size: u32) -> bool {
