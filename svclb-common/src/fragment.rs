@@ -24,6 +24,12 @@ pub fn patience_ns<A: Address>() -> u64 {
     seconds * 1_000_000_000
 }
 
+/// For how long a datagram is known when all of it has passed. While an agent replaces a device's
+/// programs, old and new ones both see what passes, and the second would hold the last fragment of
+/// a datagram that it does not know. For its sender to use the number again within this, it must
+/// send six million datagrams a second to one address.
+pub const LINGER_NS: u64 = 10_000_000;
+
 /// What fragments of one datagram have in common at one hook.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +142,12 @@ impl Coverage {
         if part.more == 0 {
             self.total = part.offset + part.len;
         }
+        self.is_all()
+    }
+
+    /// Whether all of the datagram has been seen.
+    #[inline(always)]
+    pub fn is_all(&self) -> bool {
         self.total != 0 && self.bytes >= self.total
     }
 }
@@ -186,7 +198,8 @@ pub struct Fate<A> {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<A> {
-    /// When it was first seen: `CLOCK_MONOTONIC` nanoseconds.
+    /// When it was first seen: `CLOCK_MONOTONIC` nanoseconds. Of a complete one, so long ago that it
+    /// ends soon.
     pub since_ns: u64,
     /// The youngest fragment that is held: [`Held::sequence`], or 0.
     pub held: u64,
@@ -213,6 +226,12 @@ impl<A: Address> Datagram<A> {
         (self.key, self.since_ns, self.held) = (*key, now_ns, 0);
         self.coverage = Coverage::default();
         self.fate.state = state::AWAITED;
+    }
+
+    /// All of it has passed: it ends after [`LINGER_NS`].
+    #[inline(always)]
+    pub fn complete(&mut self, now_ns: u64) {
+        self.since_ns = now_ns.saturating_sub(patience_ns::<A>() - LINGER_NS);
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use aya::{Pod, maps::Array};
 use svclb::pins::Pins;
 use svclb_common::{
     address::{V4, V6},
-    fragment::{Bucket, Held, state},
+    fragment::{Bucket, Datagram, Held, state},
 };
 
 /// How much there is.
@@ -40,7 +40,11 @@ where
     let buckets: Array<_, Bucket<A>> = pins.map(map)?;
     let mut count = 0;
     for bucket in buckets.iter() {
-        count += bucket?.datagrams.iter().filter(|one| one.fate.state != state::NONE).count();
+        count += bucket?.datagrams.iter().filter(|one| is_incomplete(one)).count();
     }
     Ok(count)
+}
+
+fn is_incomplete<A>(datagram: &Datagram<A>) -> bool {
+    datagram.fate.state != state::NONE && !datagram.coverage.is_all()
 }

@@ -7,7 +7,7 @@ use svclb_tests::soak::{self, Kind, Options};
 
 #[test]
 fn endpoints_come_and_go_and_nothing_is_wrong_or_left() {
-    let kinds = vec![Kind::Tcp, Kind::Long, Kind::Udp, Kind::Errors];
+    let kinds = Kind::ALL.to_vec();
     let options = Options { time: Duration::from_secs(20), changes: 10, kinds, seed: 1 };
     let report = soak::run(&options).unwrap();
     assert_eq!(report.complaints(), [""; 0], "{report}");

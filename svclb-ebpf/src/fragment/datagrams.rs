@@ -32,7 +32,8 @@ pub fn arrived<A: Tables>(now_ns: u64) -> u64 {
 }
 
 /// Looks for what became of the datagram's first fragment and puts it on the desk; returns its
-/// [`state`]. With its last fragment, a datagram is forgotten: its number may be another's next.
+/// [`state`]. With its last fragment, a datagram is as good as forgotten: its number may be
+/// another's next.
 #[inline(never)]
 pub fn known<A: Tables>(now_ns: u64) -> u32 {
     let (Some(key), Some(part), Some(fate)) =
@@ -46,7 +47,7 @@ pub fn known<A: Tables>(now_ns: u64) -> u32 {
     if known != state::AWAITED {
         *fate = datagram.fate;
         if datagram.coverage.add(part) {
-            datagram.fate.state = state::NONE;
+            datagram.complete(now_ns);
         }
     }
     u32::from(known)
