@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -30,8 +30,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// Flows that fit.
 const TABLE: u16 = 2048;
-/// Packets of a flood, each from a port of its own.
+/// Packets of a flood at least, each from a port of its own.
 const FLOOD: u16 = 5 * TABLE;
+/// Addresses that a flood comes from, and ports of each.
+const HOSTS: u32 = 50;
+const PORTS: u32 = 60_000;
 /// Connections in use: from a pod, from outside, and outside's streams of datagrams.
 const LIVE: [usize; 3] = [500, 400, 100];
 
@@ -77,17 +80,17 @@ fn withstands(
     live.asks().context("before the flood")?;
     let (streams, before) = (live.streams()?, Made::of(node)?);
     let flood = Flood::new(world, family, packet)?;
-    let sent = flood.meanwhile(|| {
+    flood.meanwhile(|| {
         live.asks()?;
         newcomers(world, family)
     })?;
     live.asks().context("after the flood")?;
-    ensure!(sent >= FLOOD.into(), "only {sent} packets");
     let after = Made::of(node)?;
     let evicted = after.evicted - before.evicted;
     let expected = u64::from(FLOOD - TABLE);
     ensure!(evicted >= expected, "{evicted} flows made room, {expected} at least expected");
-    ensure!(after.refused == before.refused, "new flows were refused");
+    let was = before.refused;
+    ensure!(after.refused == was, "refused, by {REFUSALS:?}: {:?}, before: {was:?}", after.refused);
     ensure!(live.streams()? == streams, "streams were cut and began anew");
     wait_for("the agent to warn", SOON, || {
         node.agent_log(50).contains("the flow table is under pressure").then_some(())
@@ -162,27 +165,34 @@ impl<'a> Live<'a> {
     }
 }
 
+/// Outcomes of new flows for which there is no room.
+const REFUSALS: [&str; 2] = ["flow_table_full", "tuple_table_full"];
+
 /// What the programs did for want of room.
 struct Made {
     evicted: u64,
-    refused: u64,
+    /// By [`REFUSALS`].
+    refused: Vec<u64>,
 }
 
 impl Made {
     fn of(node: &Node) -> Result<Self> {
-        let sum =
-            |names: &[&str]| -> Result<u64> { names.iter().map(|name| node.outcome(name)).sum() };
+        let evicted = ["opening_flow_evicted", "answered_flow_evicted"];
         Ok(Self {
-            evicted: sum(&["opening_flow_evicted", "answered_flow_evicted"])?,
-            refused: sum(&["flow_table_full", "tuple_table_full"])?,
+            evicted: evicted.iter().map(|name| node.outcome(name)).sum::<Result<_>>()?,
+            refused: REFUSALS.iter().map(|name| node.outcome(name)).collect::<Result<_>>()?,
         })
     }
 }
 
-/// Packets from addresses that nobody has, so that nobody goes on after an answer.
+/// Packets from addresses that nobody has, each from a port of its own, so that nobody goes on after
+/// an answer.
 struct Flood {
     wire: Wire,
-    frames: Vec<Vec<u8>>,
+    gateway: [u8; 6],
+    dst: SocketAddr,
+    nobody: Vec<IpAddr>,
+    packet: fn(SocketAddr, SocketAddr) -> Packet,
 }
 
 impl Flood {
@@ -195,17 +205,20 @@ impl Flood {
         client.netns().run(|| udp::who(dst))?;
         let gateway = client.netns().next_hop_mac(dst.ip())?;
         let wire = Wire::open(client.netns(), "eth0")?;
-        let nobody = nobody_near(client.ip).ip(family);
-        let frame = |i| {
-            let src = SocketAddr::new(nobody, 1024 + i);
-            packet(src, dst).macs(wire.mac(), gateway).build()
-        };
-        let frames = (0..FLOOD).map(frame).collect();
-        Ok(Self { wire, frames })
+        let nobody = (0..HOSTS as u8).map(|host| nobody_near(client.ip, host).ip(family)).collect();
+        Ok(Self { wire, gateway, dst, nobody, packet })
     }
 
-    /// Sends, again and again and all at least once, while `f` runs; how many packets.
-    fn meanwhile(&self, f: impl FnOnce() -> Result<()>) -> Result<usize> {
+    /// A packet that was not sent before, or millions of packets ago: whoever asks again after an
+    /// answer goes on.
+    fn frame(&self, number: u32) -> Vec<u8> {
+        let (host, port) = (number / PORTS % HOSTS, 1024 + number % PORTS);
+        let src = SocketAddr::new(self.nobody[host as usize], port as u16);
+        (self.packet)(src, self.dst).macs(self.wire.mac(), self.gateway).build()
+    }
+
+    /// Sends while `f` runs, and at least [`FLOOD`] packets.
+    fn meanwhile(&self, f: impl FnOnce() -> Result<()>) -> Result<()> {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let sender = scope.spawn(|| self.send_until(&stop));
@@ -216,19 +229,19 @@ impl Flood {
         })
     }
 
-    fn send_until(&self, stop: &AtomicBool) -> Result<usize> {
+    fn send_until(&self, stop: &AtomicBool) -> Result<()> {
         let mut sent = 0;
-        while sent == 0 || !stop.load(Ordering::Relaxed) {
-            self.frames.iter().try_for_each(|frame| self.wire.send(frame))?;
-            sent += self.frames.len();
+        while sent < FLOOD.into() || !stop.load(Ordering::Relaxed) {
+            self.wire.send(&self.frame(sent))?;
+            sent += 1;
         }
-        Ok(sent)
+        Ok(())
     }
 }
 
-/// An address beside a client's that no machine has.
-fn nobody_near(client: Dual) -> Dual {
+/// One of [`HOSTS`] addresses beside a client's that no machine has.
+fn nobody_near(client: Dual, host: u8) -> Dual {
     let (mut v4, mut v6) = (client.v4.octets(), client.v6.octets());
-    (v4[3], v6[15]) = (200, 200);
+    (v4[3], v6[15]) = (200 + host, 200 + host);
     Dual { v4: v4.into(), v6: v6.into() }
 }
