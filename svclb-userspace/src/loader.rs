@@ -1,6 +1,11 @@
 //! Loads the kernel programs, on top of the maps that are already pinned.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -33,8 +38,10 @@ pub mod program {
     pub const EGRESS_IP: &str = "egress_ip";
     /// Releases flows that are over; run by the agent, never attached.
     pub const SWEEP: &str = "sweep";
-    /// All that handle packets.
-    pub const PACKETS: &[&str] = &[INGRESS_ETH, EGRESS_ETH, INGRESS_IP, EGRESS_IP, SWEEP];
+    /// All that handle packets of devices with an Ethernet header, and their flows.
+    pub const ETHERNET: &[&str] = &[INGRESS_ETH, EGRESS_ETH, SWEEP];
+    /// All that handle packets of devices without a link-layer header.
+    pub const IP: &[&str] = &[INGRESS_IP, EGRESS_IP];
     /// Hooks at sockets that ask.
     pub const ASKING: &[&str] = &["connect4", "connect6", "sendmsg4", "sendmsg6"];
     /// Hooks at sockets that tell who answers.
@@ -139,7 +146,7 @@ impl Default for Options {
 /// The programs in the kernel. The maps are reached through [`Pins`].
 #[derive(Debug)]
 pub struct Loaded {
-    /// All programs, loaded.
+    /// All programs, loaded but for those that wait for [`Loaded::complete`].
     pub ebpf: Ebpf,
     /// How long loading took, the verifier included.
     pub took: Duration,
@@ -147,7 +154,9 @@ pub struct Loaded {
     entries: BTreeMap<&'static str, u32>,
 }
 
-/// Loads all programs. Maps that are pinned are used as they are, the others are made and pinned.
+/// Loads the programs, but not those for devices without a link-layer header: most nodes have none,
+/// and the kernel takes as long to verify them as all the others. Maps that are pinned are used as
+/// they are, the others are made and pinned.
 ///
 /// # Errors
 ///
@@ -186,13 +195,28 @@ pub fn load(pins: &Pins, options: &Options) -> Result<Loaded> {
         loader.map_max_entries(name, *entries);
     }
     let mut ebpf = loader.load(OBJECT).context("load the maps")?;
-    verify(&mut ebpf)?;
+    verify(&mut ebpf, |name| !program::IP.contains(&name))?;
     let took = started.elapsed();
     info!(took_ms = took.as_millis(), flow_slots, "kernel programs loaded");
     Ok(Loaded { ebpf, took, entries })
 }
 
 impl Loaded {
+    /// Loads the programs for devices without a link-layer header too, unless that has been done.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the kernel refuses one.
+    pub fn complete(&mut self) -> Result<()> {
+        let missing: BTreeSet<String> = self
+            .ebpf
+            .programs()
+            .filter(|(_, program)| program.fd().is_err())
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        verify(&mut self.ebpf, |name| missing.contains(name))
+    }
+
     /// How much the plan may put into the maps.
     pub fn limits(&self) -> Limits {
         let least = |maps: &[&str]| {
@@ -209,7 +233,7 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// Fails if there is no such program.
+    /// Fails if there is no such program, or it is not loaded.
     pub fn program(&mut self, name: &str) -> Result<SchedClassifier> {
         let program = self.ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
         let program: &mut SchedClassifier =
@@ -232,14 +256,15 @@ impl Loaded {
     }
 }
 
-/// Loads the programs side by side: the verifier takes a CPU for each.
-fn verify(ebpf: &mut Ebpf) -> Result<()> {
+/// Loads the wanted programs side by side: the verifier takes a CPU for each.
+fn verify(ebpf: &mut Ebpf, is_wanted: impl Fn(&str) -> bool) -> Result<()> {
     thread::scope(|scope| {
         let load = |(name, program): (&str, &mut Program)| {
             load_program(program).map_err(shorten).with_context(|| format!("load program {name}"))
         };
         let verified: Vec<_> = ebpf
             .programs_mut()
+            .filter(|(name, _)| is_wanted(name))
             .map(|(name, program)| {
                 let name = name.to_owned();
                 scope.spawn(move || load((&name, program)))
@@ -325,7 +350,7 @@ mod tests {
         for name in layout::map::ALL {
             assert!(object.maps.contains_key(*name), "no map {name}");
         }
-        for name in [program::PACKETS, program::ASKING, program::ANSWERING].concat() {
+        for name in [program::ETHERNET, program::IP, program::ASKING, program::ANSWERING].concat() {
             assert!(object.programs.contains_key(name), "no program {name}");
         }
         for name in Sizes::default().entries().keys() {

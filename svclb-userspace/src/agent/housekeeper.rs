@@ -15,7 +15,6 @@ use tracing::{debug, info, warn};
 use super::pressure::Pressure;
 use crate::{
     flow_table::{FlowRecord, FlowTable},
-    loader::Loaded,
     metrics::Counters,
     pins::Pins,
     plan::{LiveFlows, operation::Family},
@@ -56,7 +55,7 @@ impl Housekeeper {
     /// Over the flow table that is pinned, and the sockets of `places`; `reporter` is told when the
     /// table is too small.
     pub(super) fn new(
-        loaded: &mut Loaded,
+        sweeper: Sweeper,
         pins: &Pins,
         places: Option<Places>,
         reporter: Option<Reporter>,
@@ -66,7 +65,7 @@ impl Housekeeper {
             warn!(error, "idle clients are not told that their endpoint has vanished");
         });
         Ok(Self {
-            sweeper: Sweeper::new(loaded, pins)?,
+            sweeper,
             flows: FlowTable::open(pins)?,
             teller: teller.ok(),
             counters: Counters::open(pins)?,

@@ -34,6 +34,7 @@ use crate::{
     loader::{self, Loaded},
     metrics::Metrics,
     pins::Pins,
+    plan::Limits,
     source::{
         Source,
         kubernetes::{Connection, Kubernetes},
@@ -41,6 +42,7 @@ use crate::{
     },
     state::{self, Traffic},
     stranded::Places,
+    sweep::Sweeper,
     telemetry::{self, KernelLog},
 };
 
@@ -139,9 +141,10 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
     follow_kernel(&pins, &mut loaded, options.kernel_log)?;
     attach::serve_sockets(&mut loaded, &pins, &options.sockets)?;
     let mechanism = options.mechanism.unwrap_or_else(Mechanism::detect);
-    let worker = Worker::start(&mut loaded, &pins, mechanism, observers.metrics.clone())?;
+    let kernel = (loaded.limits(), Sweeper::new(&mut loaded, &pins)?);
+    let worker = Worker::start(loaded, &pins, mechanism, observers.metrics.clone())?;
     let monitor = Monitor::start(&worker, options.pod_interfaces.clone()).await?;
-    let main_loop = main_loop(&pins, loaded, options, observers, ready, &monitor).await?;
+    let main_loop = main_loop(&pins, kernel, options, observers, ready, &monitor).await?;
     let result = until_stopped(main_loop, monitor, &mut stop).await;
     worker.join();
     result
@@ -150,7 +153,7 @@ pub async fn run(pins: Pins, options: Options) -> Result<()> {
 /// Takes over what is pinned, and begins to follow the source.
 async fn main_loop(
     pins: &Pins,
-    mut loaded: Loaded,
+    (limits, sweeper): (Limits, Sweeper),
     options: Options,
     observers: Observers,
     ready: Ready,
@@ -159,7 +162,7 @@ async fn main_loop(
     let progress = observers.progress(&options.node_name);
     let engine = state::Options {
         node: options.node_name.as_str().into(),
-        limits: loaded.limits(),
+        limits,
         grace: programmer::GRACE,
         traffic: options.traffic.clone(),
     };
@@ -171,7 +174,7 @@ async fn main_loop(
     let source = source.start(&node, in_use, &observers.metrics, &observers.health).await?;
     programmer.set_reporter(source.reporter());
     let places = places(&options.sockets);
-    let housekeeper = Housekeeper::new(&mut loaded, pins, places, source.reporter())?;
+    let housekeeper = Housekeeper::new(sweeper, pins, places, source.reporter())?;
     let housekeeper = Arc::new(housekeeper);
     let health = observers.health.clone();
     let scrapes = observers.serve_metrics(pins)?;

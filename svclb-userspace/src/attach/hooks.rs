@@ -9,7 +9,10 @@ use nix::net::if_::if_nametoindex;
 use serde::{Deserialize, Serialize};
 
 use super::{clsact, network::Target, tcx};
-use crate::pins::Pins;
+use crate::{
+    loader::{Loaded, program},
+    pins::Pins,
+};
 
 /// A hook of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,24 +87,48 @@ pub(super) enum Secured {
 
 /// The programs for one kind of device.
 #[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) ingress: SchedClassifier,
-    pub(super) egress: SchedClassifier,
+struct Pair {
+    ingress: SchedClassifier,
+    egress: SchedClassifier,
+}
+
+impl Pair {
+    fn of(loaded: &mut Loaded, ingress: &str, egress: &str) -> Result<Self> {
+        Ok(Self { ingress: loaded.program(ingress)?, egress: loaded.program(egress)? })
+    }
 }
 
 /// The programs for all devices.
 #[derive(Debug)]
-pub(super) struct Programs {
-    pub(super) ethernet: Pair,
-    pub(super) ip: Pair,
+struct Programs {
+    loaded: Loaded,
+    ethernet: Pair,
+    /// Of devices without a link-layer header, from the first one on.
+    ip: Option<Pair>,
 }
 
 impl Programs {
-    fn of(&mut self, target: &Target, hook: Hook) -> &mut SchedClassifier {
-        let pair = if target.ethernet { &mut self.ethernet } else { &mut self.ip };
-        match hook {
+    fn new(mut loaded: Loaded) -> Result<Self> {
+        let ethernet = Pair::of(&mut loaded, program::INGRESS_ETH, program::EGRESS_ETH)?;
+        Ok(Self { loaded, ethernet, ip: None })
+    }
+
+    fn of(&mut self, target: &Target, hook: Hook) -> Result<&mut SchedClassifier> {
+        let pair = if target.ethernet { &mut self.ethernet } else { self.ip()? };
+        Ok(match hook {
             Hook::Ingress => &mut pair.ingress,
             Hook::Egress => &mut pair.egress,
+        })
+    }
+
+    fn ip(&mut self) -> Result<&mut Pair> {
+        let Self { loaded, ip, .. } = self;
+        match ip {
+            Some(pair) => Ok(pair),
+            none => {
+                loaded.complete()?;
+                Ok(none.insert(Pair::of(loaded, program::INGRESS_IP, program::EGRESS_IP)?))
+            }
         }
     }
 }
@@ -115,8 +142,12 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn new(mechanism: Mechanism, pins: &Pins, programs: Programs) -> Self {
-        Self { mechanism, links: pins.links(), programs }
+    /// Of these programs.
+    ///
+    /// # Errors
+    /// A program is missing.
+    pub(super) fn new(mechanism: Mechanism, pins: &Pins, loaded: Loaded) -> Result<Self> {
+        Ok(Self { mechanism, links: pins.links(), programs: Programs::new(loaded)? })
     }
 
     /// Attaches both hooks of a device, or finds them attached. `None` if the device is gone or
@@ -166,7 +197,7 @@ impl Hooks {
     }
 
     fn attach_hook(&mut self, target: &Target, hook: Hook, by: Mechanism) -> Result<Attached> {
-        let program = self.programs.of(target, hook);
+        let program = self.programs.of(target, hook)?;
         let attached = match by {
             Mechanism::Tcx => tcx::attach(program, target, hook, &self.links),
             Mechanism::Clsact => clsact::attach(program, target, hook),

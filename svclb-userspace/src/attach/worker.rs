@@ -17,14 +17,10 @@ use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use super::{
-    hooks::{Attached, Hooks, Mechanism, Pair, Programs, Secured},
+    hooks::{Attached, Hooks, Mechanism, Secured},
     network::Target,
 };
-use crate::{
-    loader::{Loaded, program},
-    metrics::Metrics,
-    pins::Pins,
-};
+use crate::{loader::Loaded, metrics::Metrics, pins::Pins};
 
 /// How long a command that failed waits for its next try.
 const RETRY: Duration = Duration::from_secs(1);
@@ -94,20 +90,13 @@ impl Worker {
     ///
     /// Fails if a program or the map `devices` is missing, or no thread can be made.
     pub fn start(
-        loaded: &mut Loaded,
+        loaded: Loaded,
         pins: &Pins,
         mechanism: Mechanism,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
-        let mut pair = |ingress, egress| -> Result<Pair> {
-            Ok(Pair { ingress: loaded.program(ingress)?, egress: loaded.program(egress)? })
-        };
-        let programs = Programs {
-            ethernet: pair(program::INGRESS_ETH, program::EGRESS_ETH)?,
-            ip: pair(program::INGRESS_IP, program::EGRESS_IP)?,
-        };
         let state = State {
-            hooks: Hooks::new(mechanism, pins, programs),
+            hooks: Hooks::new(mechanism, pins, loaded)?,
             devices: pins.map("devices")?,
             failed: BTreeMap::new(),
             provisional: BTreeMap::new(),

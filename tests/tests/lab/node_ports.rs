@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use svclb_tests::{
     lab::{Family, Netns, Node, SOON, manifests, wait_for},
-    traffic::{http, peer::How},
+    traffic::{http, peer::How, udp},
 };
 
 use crate::{
@@ -21,8 +21,12 @@ use crate::{
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::per_family("node_port_follows_the_nodes_addresses", follows).few(),
     Scenario::per_family("node_port_at_primary_addresses_follows_the_node_object", primary).few(),
+    Scenario::per_family("node_port_answers_through_a_device_without_a_link_header", tunnel).few(),
     Scenario::once("node_port_answers_where_the_option_says", options).few(),
 ];
+
+/// Bytes of a datagram in fragments.
+const LONG: usize = 4_000;
 
 /// How long nobody must have answered.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -166,6 +170,21 @@ fn answers_as_said(world: &World, (_, client, localhost): &Case<'_>) -> Result<(
             true => asks(node, dst, FAR)?,
             false => ensure!(node.ask(How::Tcp, &[dst]).is_err(), "{dst} answers"),
         }
+    }
+    Ok(())
+}
+
+/// The client sees a tunnel's device, and so does the node: packets without an Ethernet header.
+fn tunnel(world: &mut World, family: Family) -> Result<()> {
+    let (node, client) = (world.lab.node(1), world.lab.external().netns());
+    let _tunnel = world.lab.tunnel(1)?;
+    for service in [NEAR, FAR] {
+        let dst = service.at(node, family);
+        client.run(|| {
+            let connect = || http::who(dst).ok();
+            wait_for("an answer through the tunnel", SOON, connect)?;
+            udp::Client::new(dst, None)?.ask(LONG).context("fragments").map(drop)
+        })?;
     }
     Ok(())
 }
