@@ -25,7 +25,7 @@ plain_data!(V4, V6);
 
 /// An address of one family, as the maps and the packet path hold it.
 ///
-/// Comparison and hashing go through [`Address::words`]: a comparison of byte arrays would be a
+/// Comparison and hashing go through [`Address::word`]: a comparison of byte arrays would be a
 /// call to `memcmp`, which a kernel program does not have.
 pub trait Address: Copy + Eq + 'static {
     /// Whether this is IPv6.

@@ -152,7 +152,7 @@ impl Coverage {
     }
 }
 
-/// How far a datagram has come. Values of [`Datagram::state`].
+/// How far a datagram has come. Values of [`Fate::state`].
 pub mod state {
     /// None is here.
     pub const NONE: u8 = 0;

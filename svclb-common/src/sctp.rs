@@ -75,18 +75,7 @@ mod tests {
     fn an_association_passes_through_the_states_of_a_flow() {
         const COOKIE_ECHO: u8 = 10;
         const DATA: u8 = 0;
-        let mut flow = Facts {
-            last_seen_ns: 0,
-            service: 1,
-            backend_id: 1,
-            ifindex: 1,
-            masq_port: 0,
-            mac: [0; 6],
-            protocol: SCTP,
-            flags: 0,
-            from_client: 0,
-            from_backend: 0,
-        };
+        let mut flow = Facts { protocol: SCTP, ..Facts::default() };
         for (from_client, kind, state) in [
             (true, chunk::INIT, State::Opening),
             (false, chunk::INIT_ACK, State::Answered),

@@ -3,8 +3,8 @@
 //!
 //! A packet meets the modules from top to bottom: `packet` (parse), `flow` (known?), `decide`
 //! (whose is it?), `flow::open` (remember), `packet::rewrite`. `hook`, `ingress` and `egress` read as
-//! that story. What became of a datagram's first fragment, its others are given by `fragment`. A process that asks has its own way: `socket`, whose endpoints come from `service` as
-//! packets' do.
+//! that story. What became of a datagram's first fragment, its others are given by `fragment`. A
+//! process that asks has its own way: `socket`, whose endpoints come from `service` as packets' do.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]

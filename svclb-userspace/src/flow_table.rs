@@ -161,18 +161,7 @@ mod tests {
 
     fn flow(masq_port: u16, protocol: u8) -> Flow<V4> {
         let ip = |last| V4 { ip: [192, 0, 2, last] };
-        let facts = Facts {
-            last_seen_ns: 0,
-            service: 1,
-            backend_id: 2,
-            ifindex: 3,
-            masq_port,
-            mac: [0; 6],
-            protocol,
-            flags: 0,
-            from_client: 0,
-            from_backend: 0,
-        };
+        let facts = Facts { masq_port, protocol, ..Facts::default() };
         Flow {
             lock: 0,
             facts,

@@ -115,13 +115,10 @@ mod tests {
             last_seen_ns: NOW - age_s * SECOND,
             service: 1,
             backend_id: 1,
-            ifindex: 1,
-            masq_port: 0,
-            mac: [0; 6],
             protocol,
-            flags: 0,
             from_client: SEEN | CONFIRMED,
             from_backend: SEEN,
+            ..Facts::default()
         }
     }
 

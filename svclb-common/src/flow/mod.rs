@@ -12,7 +12,8 @@
 //! share the tuple between the hooks. Without masquerade, `masq` is `client'`.
 //!
 //! The record is the truth; `tuples4`/`tuples6` only point at it. Each packet checks the tuple it
-//! carries against the record ([`Flow::role`]), so a stale pointer is a miss, never a wrong packet.
+//! carries against the record ([`Flow::role_received`], [`Flow::role_between`]), so a stale pointer is
+//! a miss, never a wrong packet.
 
 mod fate;
 mod state;
@@ -50,7 +51,7 @@ pub const SEEN: u8 = 0x80;
 /// answer, so that floods stay without it.
 pub const CONFIRMED: u8 = 0x40;
 
-/// Bits of [`Flow::flags`].
+/// Bits of [`Facts::flags`].
 pub mod flags {
     /// The egress hook gives the packets an address of this node (see [`super::Flow::masq`]).
     pub const MASQUERADE: u8 = 0x01;
@@ -72,9 +73,10 @@ pub mod flags {
     pub const SEVERED: u8 = 0x80;
 }
 
-/// What a flow record knows besides its addresses. The same for both families.
+/// What a flow record knows besides its addresses. The same for both families. The default is that of
+/// a free record.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// `CLOCK_MONOTONIC` nanoseconds of a recent packet, kept to about a second.
     pub last_seen_ns: u64,

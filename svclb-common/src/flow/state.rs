@@ -1,7 +1,10 @@
 //! How far a flow has come, and what that means for its record.
 
 use super::{CONFIRMED, Facts, SEEN, TimeoutTable, flags, tcp};
-use crate::tuple::{SCTP, TCP, UDP};
+use crate::{
+    outcome::Outcome,
+    tuple::{SCTP, TCP, UDP},
+};
 
 /// How far a flow has come.
 #[repr(u8)]
@@ -64,7 +67,7 @@ static STATES: [u8; 1 << sign::ALL] = {
 /// Scores of records, without their age.
 mod score {
     pub(super) const FREE: u64 = 1 << 63;
-    const CLOSED: u64 = 1 << 62;
+    pub(super) const CLOSED: u64 = 1 << 62;
     pub(super) const OPENING: u64 = 1 << 61;
     const ANSWERED: u64 = 0;
     pub(super) const NEVER: u64 = u64::MAX;
@@ -175,7 +178,24 @@ impl Facts {
     /// Whether `score` (of [`Facts::recyclable`]) says that nothing is lost by taking the record.
     #[inline(always)]
     pub fn is_free_score(score: u64) -> bool {
-        score >> 63 != 0
+        score >= score::FREE
+    }
+
+    /// Whether `score` (of [`Facts::recyclable`]) says that the flow is over.
+    #[inline(always)]
+    pub fn is_over_score(score: u64) -> bool {
+        score >= score::CLOSED
+    }
+
+    /// What is counted when the flow makes room for its `score` (of [`Facts::recyclable`]).
+    #[inline(always)]
+    pub fn made_room(&self, score: u64) -> Outcome {
+        match self.state() {
+            _ if Self::is_free_score(score) => Outcome::Expired,
+            State::Closed => Outcome::Reused,
+            State::Answered => Outcome::AnsweredEvicted,
+            _ => Outcome::Evicted,
+        }
     }
 }
 

@@ -16,11 +16,9 @@ fn facts(protocol: u8) -> Facts {
         backend_id: 1,
         ifindex: 1,
         masq_port: 10_240,
-        mac: [0; 6],
         protocol,
-        flags: 0,
         from_client: SEEN | tcp::SYN,
-        from_backend: 0,
+        ..Facts::default()
     }
 }
 

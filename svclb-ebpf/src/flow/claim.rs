@@ -6,10 +6,7 @@
 //! lie together, opened one after the other: where the hand meets nothing else, it looks at records
 //! all over the table before it gives up. Nothing here needs the agent.
 
-use svclb_common::{
-    flow::{Facts, State},
-    outcome::Outcome,
-};
+use svclb_common::{flow::Facts, outcome::Outcome};
 
 use super::clear;
 use crate::{
@@ -107,12 +104,7 @@ fn take<A: Tables>(record: Record<A>, now_ns: u64) -> bool {
         return false;
     };
     if facts.protocol != 0 {
-        report::count(match facts.state() {
-            _ if Facts::is_free_score(score) => Outcome::Expired,
-            State::Closed => Outcome::Reused,
-            State::Answered => Outcome::AnsweredEvicted,
-            _ => Outcome::Evicted,
-        });
+        report::count(facts.made_room(score));
         clear(&mut locked);
     }
     true

@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 
-use svclb_common::{flow::State, outcome::Outcome, tuple::Tuple};
+use svclb_common::{flow::Facts, outcome::Outcome, tuple::Tuple};
 
 use super::{clear, find};
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// How many ports are tried for one packet; the next packet goes on from there.
 const TRIES: u32 = 2048;
+/// After how many of them flows make room whose client has not gone on after an answer: ports are
+/// taken oldest first, so those of a flood are the first that it loses again.
+const POLITE: u32 = 16;
 
 /// One search for a port.
 struct Search<A> {
@@ -43,8 +46,9 @@ pub fn masquerade<A: Tables>(skb: &Skb, record: Record<A>) -> Result<(), Outcome
             now_ns: raw::now_ns(),
             found: false,
         };
-        let count = u32::from(config::masquerade_ports().1).min(TRIES);
-        raw::repeat(count, &mut search, try_port::<A>);
+        let count = u32::from(config::masquerade_ports().1);
+        // Of a few ports each is tried politely, and then again.
+        raw::repeat(count.min(TRIES) + count.min(POLITE), &mut search, try_port::<A>);
         if !search.found {
             // The client's next attempt starts afresh, when a port may be free.
             clear(&mut locked);
@@ -82,7 +86,7 @@ extern "C" fn try_port<A: Tables>(index: u32, search: *mut Search<A>) -> i64 {
     if raw::has_socket(search.skb, &search.answer) || (polite && is_own(&search.answer)) {
         return 0;
     }
-    search.found = reserve(search);
+    search.found = reserve(search, index < u32::from(count).min(POLITE));
     i64::from(search.found)
 }
 
@@ -92,27 +96,36 @@ fn is_own<A: Tables>(answer: &Tuple<A>) -> bool {
     desk::between(answer).is_some_and(A::is_direct)
 }
 
-/// Takes the answer's tuple where it is free or its flow has ended.
+/// Takes the answer's tuple where it is free or its flow makes room; one that is not over does so
+/// unless this is `polite`.
 #[inline(always)]
-fn reserve<A: Tables>(search: &Search<A>) -> bool {
+fn reserve<A: Tables>(search: &Search<A>, polite: bool) -> bool {
     let take = || A::insert_tuple(&search.answer, search.number).is_ok();
-    take() || (!is_awaited(&search.answer, search.now_ns) && take())
+    take() || (!holds(&search.answer, search.now_ns, polite) && take())
 }
 
 /// Whether a masqueraded flow waits for `answer`. One that is over but for its time-out is ended
 /// and waits no more.
-#[inline(never)]
+#[inline(always)]
 pub fn is_awaited<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
+    holds(answer, now_ns, true)
+}
+
+/// The same; unless this is `polite`, a flow whose client has not gone on after an answer is ended,
+/// too.
+#[inline(never)]
+fn holds<A: Tables>(answer: &Tuple<A>, now_ns: u64, polite: bool) -> bool {
     let Some(holder) = find(answer) else { return false };
     // Whoever has the lock is about to begin or end a flow; the next packet will see which.
     let Some(mut locked) = holder.try_lock() else { return true };
-    let facts = &locked.flow().facts;
-    let ended = facts.state() == State::Closed || facts.expired(now_ns, config::timeouts());
+    let facts = locked.flow().facts;
     let waits = facts.protocol != 0 && locked.flow().returned() == *answer;
-    if waits && ended {
-        report::count(Outcome::Reused);
+    let score = facts.recyclable(now_ns, config::timeouts());
+    let over = score.filter(|score| !polite || Facts::is_over_score(*score));
+    if waits && let Some(score) = over {
+        report::count(facts.made_room(score));
         clear(&mut locked);
     }
     locked.unlock();
-    waits && !ended
+    waits && over.is_none()
 }

@@ -86,7 +86,7 @@ impl Ledger {
     }
 }
 
-/// The first addresses of the blocks ([`Address::block`]) that a range is in or consists of.
+/// The first addresses of the blocks ([`Address::block`](svclb_common::address::Address::block)) that a range is in or consists of.
 fn blocks(range: IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
     let block = if range.network().is_ipv4() { 16 } else { 48 };
     match range.subnets(block) {

@@ -117,16 +117,10 @@ mod tests {
             masquerade: masquerade.map(at),
             between_port: 40_001,
             facts: Facts {
-                last_seen_ns: 0,
-                service: 1,
-                backend_id: 1,
-                ifindex: 1,
-                masq_port: 0,
-                mac: [0; 6],
                 protocol: TCP,
-                flags: 0,
                 from_client: SEEN,
                 from_backend: SEEN,
+                ..Facts::default()
             },
         }
     }

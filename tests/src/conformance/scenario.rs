@@ -219,7 +219,7 @@ impl Frontend {
     }
 }
 
-/// What must come of a scenario, in the words of [`super::seen::Seen`].
+/// What must come of a scenario, in the words of what is seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// By the contract, and of svclb.

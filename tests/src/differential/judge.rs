@@ -199,6 +199,8 @@ fn expected(verdict: Verdict, notes: &[Note]) -> Vec<Outcome> {
     let note = |note: &Note| match note {
         Note::Opened => Outcome::Opened,
         Note::Reused => Outcome::Reused,
+        Note::PushedOut => Outcome::Evicted,
+        Note::AnsweredPushedOut => Outcome::AnsweredEvicted,
         Note::Forgotten => Outcome::Forgotten,
         Note::DirectMoved => Outcome::DirectMoved,
         Note::PortMoved => Outcome::PortMoved,

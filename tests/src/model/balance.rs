@@ -123,5 +123,6 @@ pub(super) fn new(tuple: &Tuple, purpose: Purpose, device: u32) -> Flow {
         device,
         from_client: Seen::default(),
         from_endpoint: Seen::default(),
+        confirmed: false,
     }
 }

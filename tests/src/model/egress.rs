@@ -109,7 +109,7 @@ impl Model {
             return Err(Dropped::NoMasqueradePort);
         };
         let masquerade = SocketAddr::new(address, port);
-        self.is_awaited(&Tuple::new(flow.protocol, flow.endpoint, masquerade));
+        self.make_room(&Tuple::new(flow.protocol, flow.endpoint, masquerade));
         self.flows.get_mut(id).masquerade = Some(masquerade);
         self.flows.expect_answers(id);
         Ok(masquerade)

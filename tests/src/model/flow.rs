@@ -65,6 +65,8 @@ pub(super) struct Flow {
     pub(super) device: u32,
     pub(super) from_client: Seen,
     pub(super) from_endpoint: Seen,
+    /// Whether the client has gone on after an answer.
+    pub(super) confirmed: bool,
 }
 
 impl Flow {
@@ -107,8 +109,20 @@ impl Flow {
         self.purpose == Purpose::Direct && self.device != device
     }
 
+    /// Whether it may be pushed out for want of room: whoever asks in another's name never goes on
+    /// after an answer.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        !self.confirmed && !self.is_closed()
+    }
+
+    /// Whether the endpoint has been heard.
+    pub(super) fn is_answered(&self) -> bool {
+        self.from_endpoint.any
+    }
+
     pub(super) fn note_request(&mut self, packet: &Packet) {
         self.from_client.note(packet.flags);
+        self.confirmed |= self.from_endpoint.any && packet.goes_on();
     }
 
     pub(super) fn note_reply(&mut self, packet: &Packet) {

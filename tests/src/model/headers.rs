@@ -50,6 +50,12 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Whether it shows that its sender has heard the other end.
+    pub(super) fn goes_on(&self) -> bool {
+        let flags = self.flags;
+        self.tuple.protocol == Protocol::Udp || flags.ack() && !flags.syn() && !flags.rst()
+    }
+
     /// Whether it may be the first of its connection.
     pub(super) fn opens(&self) -> bool {
         let (syn, others) =

@@ -1,11 +1,12 @@
 //! Which ports a flow may be given.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
     Model, Note,
     address::{Protocol, Tuple},
     choice::Ports,
+    flow::Flow,
 };
 
 /// The first port that a client is given in place of its own.
@@ -42,9 +43,10 @@ impl Model {
 
     /// The ports of `address` that a flow may be masqueraded with towards `endpoint`.
     ///
-    /// Those that another flow's answers come to may not be taken. Those of the node's own
-    /// connections are avoided while there are others, but what is known of these may be stale:
-    /// once half of the range is spoken for, they may be taken.
+    /// Those that another flow's answers come to may not be taken, except from one that is not
+    /// confirmed where there is no other. Those of the node's own connections are avoided while there
+    /// are others, but what is known of these may be stale: once half of the range is spoken for,
+    /// they may be taken.
     pub(super) fn masquerade_ports(
         &self,
         protocol: Protocol,
@@ -53,23 +55,40 @@ impl Model {
     ) -> Ports {
         let (first, last) = self.tables.masquerade_ports;
         let answer = |port: u16| Tuple::new(protocol, endpoint, SocketAddr::new(address, port));
-        let held = |port: &u16| {
-            let flow = self.flows.received(&answer(*port)).map(|(id, _)| self.flows.get(id));
-            flow.is_some_and(|flow| flow.returned() != Some(answer(*port)) || !flow.is_closed())
+        let holder = |port: u16| {
+            let flow = self.flows.received(&answer(port)).map(|(id, _)| self.flows.get(id))?;
+            Some((flow, flow.returned() == Some(answer(port))))
         };
-        let own = |port: &u16| self.direct.contains(&answer(*port).pair());
-        let mut except = (first..=last).filter(held).collect::<std::collections::BTreeSet<_>>();
-        let spoken_for = except
-            .iter()
-            .copied()
-            .chain((first..=last).filter(own))
-            .collect::<std::collections::BTreeSet<_>>();
-        let count = usize::from(last - first) + 1;
-        let may_fail = spoken_for.len() == count;
-        if spoken_for.len() < count / 2 {
-            except = spoken_for;
+        let held = |port: &u16| holder(*port).is_some_and(|(flow, own)| !own || !flow.is_closed());
+        let kept = |port: &u16| {
+            let makes_room = |flow: &Flow| flow.is_closed() || flow.is_unconfirmed();
+            holder(*port).is_some_and(|(flow, own)| !own || !makes_room(flow))
+        };
+        let direct = |port: &u16| self.direct.contains(&answer(*port).pair());
+        let all = || first..=last;
+        let spoken_for: BTreeSet<u16> = all().filter(|port| held(port) || direct(port)).collect();
+        let count = all().len();
+        let except = if spoken_for.len() == count {
+            all().filter(kept).collect()
+        } else if spoken_for.len() < count / 2 {
+            spoken_for
+        } else {
+            all().filter(held).collect()
+        };
+        Ports { range: all(), may_fail: except.len() == count, except }
+    }
+
+    /// Ends the flow that holds the answer and makes room.
+    pub(super) fn make_room(&mut self, answer: &Tuple) {
+        if !self.is_awaited(answer) {
+            return;
         }
-        Ports { range: first..=last, except, may_fail }
+        let Some((id, _)) = self.flows.received(answer) else { return };
+        let note = match self.flows.get(id).is_answered() {
+            true => Note::AnsweredPushedOut,
+            false => Note::PushedOut,
+        };
+        self.end(id, note);
     }
 
     /// Ends the flow that still holds the answer although it is over; whether one still waits.

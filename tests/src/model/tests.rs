@@ -238,15 +238,33 @@ fn flows_that_would_look_alike_are_told_apart() {
 }
 
 #[test]
+fn who_does_not_go_on_loses_its_masquerade_port_to_others() {
+    let mut model = Model::new(tables(&[AWAY], |_| {}));
+    let place = Place { hook: Hook::Egress, device: 2 };
+    for (client, notes) in [(1, vec![]), (2, vec![]), (3, vec![Note::PushedOut])] {
+        let client = at(&format!("198.51.100.7:{client}"));
+        see(&mut model, Hook::Ingress, flags::SYN, client, at(NODE_PORT));
+        let frame = Packet::tcp(client, at(AWAY)).flags(flags::SYN).ethernet().build();
+        let (verdict, noted) = model.handle(place, &frame, &mut FirstOf);
+        assert!(matches!(verdict, Verdict::Masqueraded(_)));
+        assert_eq!(noted, notes);
+    }
+}
+
+#[test]
 fn masquerade_ports_run_out_and_come_back() {
     let mut model = Model::new(tables(&[AWAY], |_| {}));
-    let mut sent = |client: &str| {
-        asks(&mut model, client, NODE_PORT);
-        see(&mut model, Hook::Egress, flags::SYN, at(client), at(AWAY))
+    let sent = |model: &mut Model, client: &str| {
+        asks(model, client, NODE_PORT);
+        see(model, Hook::Egress, flags::SYN, at(client), at(AWAY))
     };
-    assert!(matches!(sent("198.51.100.7:1"), Verdict::Masqueraded(_)));
-    assert!(matches!(sent("198.51.100.7:2"), Verdict::Masqueraded(_)));
-    assert_eq!(sent("198.51.100.7:3"), Verdict::Dropped(Dropped::NoMasqueradePort));
+    for client in ["198.51.100.7:1", "198.51.100.7:2"] {
+        assert!(matches!(sent(&mut model, client), Verdict::Masqueraded(_)));
+        see(&mut model, Hook::Egress, flags::SYN | flags::ACK, at(AWAY), at(client));
+        see(&mut model, Hook::Ingress, flags::ACK, at(client), at(NODE_PORT));
+    }
+    let full = Verdict::Dropped(Dropped::NoMasqueradePort);
+    assert_eq!(sent(&mut model, "198.51.100.7:3"), full);
     see(&mut model, Hook::Ingress, flags::RST, at("198.51.100.7:1"), at(NODE_PORT));
     let again = see(&mut model, Hook::Egress, flags::SYN, at("198.51.100.7:3"), at(AWAY));
     assert_eq!(again, Verdict::Untouched, "its flow is over");

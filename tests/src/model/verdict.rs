@@ -97,6 +97,10 @@ pub enum Note {
     Opened,
     /// One that was over made room.
     Reused,
+    /// One without an answer was pushed out for want of masquerade ports.
+    PushedOut,
+    /// The same of one whose client has not gone on after an answer.
+    AnsweredPushedOut,
     /// One was forgotten because its endpoint no longer serves.
     Forgotten,
     /// A connection without a Service was given another port.

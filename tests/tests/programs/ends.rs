@@ -228,8 +228,18 @@ fn masquerade_ports_are_exhausted_by_name_and_recover() {
     for a in families() {
         let mut programs = load(|options| options.masquerade_ports = 10_240..=10_255);
         programs.node_port(a.node, Tcp, &[(a.backends[2], false)]);
-        let mut ports: Vec<u16> =
-            (0..16).filter_map(|i| masqueraded(&mut programs, &a, 5000 + i)).collect();
+        let mut ports: Vec<u16> = (0..16)
+            .filter_map(|i| {
+                let sent = masqueraded(&mut programs, &a, 5000 + i);
+                go_on(&programs, Tcp, port(a.other_client, 5000 + i), a.node, a.backends[2]);
+                pass(
+                    &programs,
+                    Ingress,
+                    &segment(port(a.other_client, 5000 + i), a.node, flags::ACK),
+                );
+                sent
+            })
+            .collect();
         ports.sort_unstable();
         assert_eq!(ports, (10_240..10_256).collect::<Vec<_>>(), "each port once");
         assert_eq!(masqueraded(&mut programs, &a, 6000), None);

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
-use svclb::plan::operation::Protocol::{self, Tcp, Udp};
-use svclb_common::outcome::Outcome;
+use svclb::{
+    loader::Options,
+    plan::operation::Protocol::{self, Tcp, Udp},
+};
+use svclb_common::{flow::Timeouts, outcome::Outcome};
 use svclb_tests::{
     packet::flags,
     programs::{
@@ -16,7 +19,7 @@ use svclb_tests::{
 use crate::{
     addresses::{Addresses, families, port},
     conversation::{answered, establish, go_on},
-    opening, segment,
+    opening, pass, segment,
 };
 
 /// Records of the flow table.
@@ -26,12 +29,20 @@ const LIVE: u16 = 1000;
 /// Packets of a flood.
 const FLOOD: u16 = 5 * TABLE as u16;
 
+/// However long a busy machine takes, nothing expires.
+fn without_end() -> Timeouts {
+    Timeouts {
+        udp_opening: 3600,
+        udp_established: 3600,
+        tcp_opening: 3600,
+        tcp_answered: 3600,
+        ..Timeouts::DEFAULT
+    }
+}
+
 fn load(a: &Addresses, protocol: Protocol) -> Programs {
-    let mut options = Programs::options();
+    let mut options = Options { timeouts: without_end(), ..Programs::options() };
     options.sizes.flows = TABLE;
-    // However long a busy machine takes, nothing expires.
-    (options.timeouts.udp_opening, options.timeouts.udp_established) = (3600, 3600);
-    (options.timeouts.tcp_opening, options.timeouts.tcp_answered) = (3600, 3600);
     let mut programs = Programs::load(options).expect("the programs load");
     programs.cluster_ip(a.vip, protocol, &[(a.backends[0], true)]);
     programs
@@ -110,6 +121,37 @@ fn a_udp_flood_that_is_answered_cuts_no_stream() {
             answered(programs, Udp, client, a.vip);
         });
         assert_eq!(programs.count(Outcome::AnsweredEvicted), evictions());
+    }
+}
+
+/// A flood towards one endpoint that is masqueraded, from five times as many ports as there are for
+/// it, takes them from itself.
+#[test]
+fn a_flood_leaves_masquerade_ports_to_others() {
+    const LIVE: u16 = 100;
+    for (a, protocol) in families().into_iter().flat_map(|a| [(a, Tcp), (a, Udp)]) {
+        let mut programs = Programs::load(Options {
+            masquerade_ports: 10_240..=10_495,
+            timeouts: without_end(),
+            ..Programs::options()
+        })
+        .expect("the programs load");
+        programs.node_port(a.node, protocol, &[(a.backends[2], false)]);
+        let sends = |client| {
+            pass(&programs, Ingress, &opening(protocol, client, a.node));
+            pass(&programs, Egress, &opening(protocol, client, a.backends[2])).src
+        };
+        let live: Vec<_> = (0..LIVE).map(|i| port(a.other_client, 1000 + i)).collect();
+        let ports: Vec<_> = live.iter().map(|client| sends(*client)).collect();
+        for client in live.iter().flat_map(|client| [client; 2]) {
+            go_on(&programs, protocol, *client, a.node, a.backends[2]);
+        }
+        for i in 0..5 * 256 {
+            sends(port(a.other_client, 2000 + i));
+        }
+        assert_eq!(programs.count(Outcome::NoMasqPort), 0);
+        assert_eq!(programs.count(Outcome::Evicted), 5 * 256 + u64::from(LIVE) - 256);
+        assert_eq!(live.iter().map(|client| sends(*client)).collect::<Vec<_>>(), ports);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The checks of the source: format, lints, dependencies.
+//! The checks of the source: format, lints, documentation, dependencies.
 
 use std::{path::Path, process::Command};
 
@@ -19,6 +19,7 @@ pub(super) const ALL: &[Check] = &[
     Check { name: "format of the kernel programs", run: format_ebpf },
     Check { name: "clippy", run: clippy },
     Check { name: "clippy of the kernel programs", run: clippy_ebpf },
+    Check { name: "documentation", run: doc },
     Check { name: "dependencies", run: deny },
     Check { name: "dependencies of the kernel programs", run: deny_ebpf },
 ];
@@ -46,6 +47,13 @@ fn clippy_ebpf(toolchain: &Toolchain) -> Outcome {
     };
     clippy.arg("--release").args(shell::locked());
     outcome(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// Every link within the documentation leads somewhere.
+fn doc(_: &Toolchain) -> Outcome {
+    let mut cargo = shell::cargo("doc");
+    cargo.args(["--workspace", "--no-deps", "--document-private-items"]).args(shell::locked());
+    outcome(cargo.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn deny(_: &Toolchain) -> Outcome {

@@ -14,13 +14,9 @@ use super::{Finding, Grade};
 /// Below it, programs may not load; see the README's limits.
 const OLDEST_TESTED: (u16, u16) = (6, 1);
 
-/// Needed to load and attach programs, and to look at those of others.
-const CAPABILITIES: &[Capability] = &[
-    Capability::CAP_BPF,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_PERFMON,
-    Capability::CAP_SYS_ADMIN,
-];
+/// Needed to load and attach programs, and to look at those of others. (`CAP_SYS_ADMIN` has what
+/// `CAP_BPF` and `CAP_PERFMON` have: capabilities(7).)
+const CAPABILITIES: &[Capability] = &[Capability::CAP_NET_ADMIN, Capability::CAP_SYS_ADMIN];
 
 pub(super) fn findings(bpffs: &Path) -> Vec<Finding> {
     vec![version(), btf(), bpffs_mount(bpffs), cgroup2(), capabilities(), mechanism(), closing()]
@@ -78,15 +74,21 @@ fn capabilities() -> Finding {
         Ok(has) => has,
         Err(error) => return Finding::new("capabilities", Grade::Unknown, error.to_string()),
     };
-    let missing: Vec<String> = CAPABILITIES
-        .iter()
-        .filter(|capability| !has.contains(capability))
-        .map(ToString::to_string)
-        .collect();
-    if missing.is_empty() {
-        return Finding::new("capabilities", Grade::Ok, "all that are needed");
-    }
-    Finding::new("capabilities", Grade::Fail, format!("missing: {}", missing.join(", ")))
+    judge_capabilities(|capability| has.contains(&capability))
+}
+
+fn judge_capabilities(has: impl Fn(Capability) -> bool) -> Finding {
+    let lacks = |capability: &&Capability| !has(**capability);
+    let missing: Vec<_> = CAPABILITIES.iter().filter(lacks).map(ToString::to_string).collect();
+    let (grade, detail) = if !missing.is_empty() {
+        (Grade::Fail, format!("missing: {}", missing.join(", ")))
+    } else if !has(Capability::CAP_NET_RAW) {
+        let detail = "CAP_NET_RAW is missing: idle clients of a vanished endpoint are not told";
+        (Grade::Warning, detail.to_owned())
+    } else {
+        (Grade::Ok, "all that are needed".to_owned())
+    };
+    Finding::new("capabilities", grade, detail)
 }
 
 fn mechanism() -> Finding {
@@ -113,10 +115,20 @@ mod tests {
     #[test]
     fn kernels_are_judged_by_their_number() {
         let grade = |release| judge_version(release).result;
-        assert_eq!(grade("6.18.44-fc-v657"), Grade::Ok);
+        assert_eq!(grade("6.18.44-generic"), Grade::Ok);
         assert_eq!(grade("6.1.0-28-cloud-amd64"), Grade::Ok);
         assert_eq!(grade("7.0"), Grade::Ok);
         assert_eq!(grade("5.15.0"), Grade::Fail);
         assert_eq!(grade("unheard of"), Grade::Unknown);
+    }
+
+    #[test]
+    fn a_missing_capability_is_named() {
+        use Capability::{CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN};
+        let of = |has: &[Capability]| judge_capabilities(|one| has.contains(&one));
+        assert_eq!(of(&[CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN]).result, Grade::Ok);
+        assert_eq!(of(&[CAP_NET_ADMIN, CAP_SYS_ADMIN]).result, Grade::Warning);
+        let found = of(&[CAP_NET_ADMIN, CAP_NET_RAW]);
+        assert_eq!((found.result, &*found.detail), (Grade::Fail, "missing: CAP_SYS_ADMIN"));
     }
 }
