@@ -285,7 +285,11 @@ const SOURCES: &[Row] = &[
     row(
         "5.8",
         "Source ports collide with nothing, and their exhaustion is counted",
-        &["full_masquerade_range"],
+        &[
+            "full_masquerade_range",
+            "masquerade_ports_are_exhausted_by_name_and_recover",
+            "a_flood_leaves_masquerade_ports_to_others",
+        ],
     ),
     row(
         "5.9",
@@ -303,7 +307,11 @@ const NODE_PORT: &[Row] = &[
     row(
         "6.1",
         "At the node's addresses but loopback, or those that an option names",
-        &["pod_reaches_node_port", "node_port_answers_where_the_option_says"],
+        &[
+            "pod_reaches_node_port",
+            "node_port_answers_where_the_option_says",
+            "node_port_answers_through_a_device_without_a_link_header",
+        ],
     ),
     row(
         "6.2",

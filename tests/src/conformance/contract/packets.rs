@@ -54,6 +54,7 @@ pub(super) const PACKETS: &[Row] = &[
         &[
             "a_number_that_is_used_again_never_meets_the_old_verdict",
             "a_complete_datagram_is_forgotten",
+            "two_programs_in_a_row_may_see_the_same_fragments",
             "each_hook_of_each_device_knows_its_own_datagrams",
         ],
     ),
