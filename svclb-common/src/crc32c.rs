@@ -10,26 +10,37 @@
 //! word, are a polynomial as they are. Nothing here branches on data: for the kernel's verifier,
 //! every multiplication is one straight line.
 
+use crate::branchless::times;
+
 /// The polynomial 0x1EDC6F41, reflected.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 /// The polynomial 1.
 const ONE: u32 = 1 << 31;
-/// The polynomial x^32 modulo [`POLYNOMIAL`].
-const X32: u32 = power(32);
+/// The polynomial x^32 modulo [`POLYNOMIAL`]: what is left of that without its first term.
+const X32: u32 = POLYNOMIAL;
 
 /// How many bits the length of an IP payload has.
 pub const LENGTH_BITS: u32 = 16;
 
 /// By bit number: what a length with that bit alone multiplies by, x^(8 * 2^bit).
-const POWERS: [u32; LENGTH_BITS as usize] = {
-    let mut powers = [power(8); LENGTH_BITS as usize];
-    let mut i = 1;
-    while i < powers.len() {
-        powers[i] = multiply(powers[i - 1], powers[i - 1]);
-        i += 1;
-    }
-    powers
-};
+const POWERS: [u32; LENGTH_BITS as usize] = [
+    0x0080_0000,
+    0x0000_8000,
+    0x82f6_3b78,
+    0x6ea2_d55c,
+    0x18b8_ea18,
+    0x510a_c59a,
+    0xb82b_e955,
+    0xb8fd_b1e7,
+    0x88e5_6f72,
+    0x74c3_60a4,
+    0xe417_2b16,
+    0x0d65_762a,
+    0x35d7_3a62,
+    0x2846_1564,
+    0xbf45_5269,
+    0xe2ea_32dc,
+];
 
 /// The difference of two packets' CRCs on its way over the packet's length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,24 +88,13 @@ fn power_of(bit: u32) -> u32 {
     POWERS.get(bit as usize).copied().unwrap_or(ONE)
 }
 
-/// x^exponent modulo the polynomial.
-const fn power(exponent: u32) -> u32 {
-    let mut power = ONE;
-    let mut i = 0;
-    while i < exponent {
-        power = times_x(power);
-        i += 1;
-    }
-    power
-}
-
 /// The product of two polynomials modulo the polynomial.
 #[inline(always)]
-const fn multiply(a: u32, b: u32) -> u32 {
+fn multiply(a: u32, b: u32) -> u32 {
     let (mut product, mut shifted) = (0, b);
     let mut i = 0;
     while i < u32::BITS {
-        product ^= shifted & mask(a >> (u32::BITS - 1 - i));
+        product ^= times(shifted, a >> (u32::BITS - 1 - i));
         shifted = times_x(shifted);
         i += 1;
     }
@@ -102,14 +102,8 @@ const fn multiply(a: u32, b: u32) -> u32 {
 }
 
 #[inline(always)]
-const fn times_x(polynomial: u32) -> u32 {
-    (polynomial >> 1) ^ (POLYNOMIAL & mask(polynomial))
-}
-
-/// All bits of the lowest one.
-#[inline(always)]
-const fn mask(bit: u32) -> u32 {
-    (bit & 1).wrapping_neg()
+fn times_x(polynomial: u32) -> u32 {
+    (polynomial >> 1) ^ times(POLYNOMIAL, polynomial)
 }
 
 #[cfg(test)]
@@ -123,6 +117,15 @@ mod tests {
 
     fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
         core::array::from_fn(|i| u32::from_ne_bytes(bytes[4 * i..][..4].try_into().unwrap()))
+    }
+
+    #[test]
+    fn each_power_is_the_last_ones_square() {
+        assert_eq!((0..8).fold(ONE, |power, _| times_x(power)), POWERS[0]);
+        assert_eq!((0..32).fold(ONE, |power, _| times_x(power)), X32);
+        for pair in POWERS.windows(2) {
+            assert_eq!(multiply(pair[0], pair[0]), pair[1]);
+        }
     }
 
     /// RFC 3720, appendix B.4: 32 bytes of zeros, of ones, and counting up.

@@ -7,8 +7,10 @@
 //! `[10,96,0,1]`. Ports and all other numbers are in the host's order; it prints `80`. The packet
 //! parser and writer are the only places that swap.
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod address;
+mod branchless;
 pub mod checksum;
 pub mod counters;
 pub mod crc32c;

@@ -2,6 +2,7 @@
 
 use super::{CONFIRMED, Facts, SEEN, TimeoutTable, flags, tcp};
 use crate::{
+    branchless::entry,
     outcome::Outcome,
     tuple::{SCTP, TCP, UDP},
 };
@@ -112,7 +113,7 @@ impl Facts {
     /// The state's number in [`State::ALL`].
     #[inline(always)]
     fn state_number(&self) -> u8 {
-        STATES[self.signs() & (STATES.len() - 1)]
+        entry(&STATES, self.signs())
     }
 
     /// What says how far the flow has come: bits of [`sign`].
@@ -171,7 +172,7 @@ impl Facts {
         if self.protocol == 0 || self.expired(now_ns, timeouts) {
             return Some(score::FREE);
         }
-        let class = score::CLASSES[usize::from(self.state_number()) % score::CLASSES.len()];
+        let class = entry(&score::CLASSES, usize::from(self.state_number()));
         (class != score::NEVER).then_some(class | self.age_ns(now_ns) & (score::OPENING - 1))
     }
 

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::{
+    branchless::entry,
     plain_data,
     tuple::{SCTP, TCP, UDP},
 };
@@ -98,7 +99,7 @@ impl TimeoutTable {
 
     #[inline(always)]
     pub(super) fn nanoseconds(&self, protocol: u8, state: u8) -> u64 {
-        u64::from(self.seconds[place(protocol, state) & (ROWS * COLUMNS - 1)]) * 1_000_000_000
+        u64::from(entry(&self.seconds, place(protocol, state))) * 1_000_000_000
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::BPF_F_RECOMPUTE_CSUM, helpers::generated as helpers};
 
-use super::{Back, Skb};
+use super::{Back, Skb, kernel::length};
 
 impl Skb {
     /// Bytes of the frame.
@@ -15,9 +15,7 @@ impl Skb {
     /// Copies the frame, which is `len` bytes long, to the beginning of `to`.
     #[inline(always)]
     pub fn load_frame<const N: usize>(&self, to: &mut [u8; N], len: u32) -> Result<(), ()> {
-        if len == 0 || len > N as u32 {
-            return Err(());
-        }
+        let len = length(len, N as u32).ok_or(())?;
         // SAFETY: the destination is `len` writable bytes of plain data, as has just been seen.
         let result =
             unsafe { helpers::bpf_skb_load_bytes(self.skb.cast(), 0, to.as_mut_ptr().cast(), len) };
@@ -28,9 +26,7 @@ impl Skb {
     /// packet's checksum is kept right, or given up.
     #[inline(always)]
     pub fn replace_frame<const N: usize>(&mut self, from: &[u8; N], len: u32) -> Result<(), ()> {
-        if len == 0 || len > N as u32 {
-            return Err(());
-        }
+        let len = length(len, N as u32).ok_or(())?;
         let flags = u64::from(BPF_F_RECOMPUTE_CSUM);
         // SAFETY: the context is valid, the source `len` readable bytes.
         let result = unsafe {

@@ -66,6 +66,20 @@ pub fn in_place<T: Copy>(global: &'static Global<T>) -> &'static T {
     }
 }
 
+/// `len` if it is between 1 and `most`.
+///
+/// A helper takes a length only where the kernel's verifier knows that it is not 0. From a comparison
+/// with 0 it learns that since Linux 6.8; before, it must see a sum.
+#[inline(always)]
+pub(super) fn length(len: u32, most: u32) -> Option<u32> {
+    let mut less = u64::from(len);
+    // SAFETY: a subtraction in a register. The compiler does not know of it, and leaves the sum.
+    unsafe {
+        asm!("{n} += -1", n = inout(reg) less, options(pure, nomem, nostack, preserves_flags));
+    }
+    (less < u64::from(most)).then(|| (less + 1) as u32)
+}
+
 /// Adds to a number that all CPUs share; what it was before.
 #[inline(always)]
 pub fn fetch_add(shared: &mut u64, number: u64) -> u64 {

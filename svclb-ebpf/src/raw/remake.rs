@@ -5,7 +5,7 @@ use aya_ebpf::{
     helpers::generated as helpers,
 };
 
-use super::Skb;
+use super::{Skb, kernel::length};
 
 /// Which way a packet leaves the device whose hook it is at.
 #[repr(u64)]
@@ -75,9 +75,7 @@ impl Skb {
         len: u32,
     ) -> Result<(), ()> {
         let room = (4 * N as u32).checked_sub(at).ok_or(())?;
-        if len == 0 || len > room {
-            return Err(());
-        }
+        let len = length(len, room).ok_or(())?;
         // SAFETY: the destination is `len` writable bytes of plain data, as has just been seen.
         done(unsafe {
             let to = words.as_mut_ptr().byte_add(at as usize).cast();
@@ -93,9 +91,7 @@ impl Skb {
         words: &[u32; N],
         len: u32,
     ) -> Result<(), ()> {
-        if len == 0 || len > 4 * N as u32 {
-            return Err(());
-        }
+        let len = length(len, 4 * N as u32).ok_or(())?;
         let from = words.as_ptr().cast();
         // SAFETY: the source is `len` readable bytes.
         done(unsafe { helpers::bpf_skb_store_bytes(self.skb, self.link + offset, from, len, 0) })

@@ -33,6 +33,8 @@ const CLIENT: Dual = Dual {
     v4: Ipv4Addr::new(203, 0, 113, 88),
     v6: Ipv6Addr::new(0x2001, 0xdb8, 0x88, 0, 0, 0, 0, 1),
 };
+/// So small that what comes out of it goes everywhere.
+const MTU: u16 = 1280;
 /// How often, in milliseconds, a silent tunnel looks whether it is to end.
 const SILENCE: u16 = 20;
 
@@ -95,7 +97,7 @@ fn open(netns: &Netns) -> Result<File> {
         unsafe { set_interface(file.as_raw_fd(), &request) }.context("TUNSETIFF")?;
         Ok(file)
     })?;
-    netns.ip(format!("link set {DEVICE} up\n"))?;
+    netns.ip(format!("link set {DEVICE} mtu {MTU} up\n"))?;
     Ok(file)
 }
 

@@ -29,7 +29,7 @@ its first request includes connecting. The exit code is 1 if anything failed.";
 #[derive(Parser)]
 #[command(name = "cargo xtask load", after_help = EXAMPLES)]
 struct Arguments {
-    /// http://HOST[:PORT][/PATH], tcp://HOST:PORT or udp://HOST:PORT
+    #[arg(help = "http://HOST[:PORT][/PATH], tcp://HOST:PORT or udp://HOST:PORT")]
     target: Target,
     /// Connections (for UDP: sockets) in all [default: as many as go in --duration]
     #[arg(short = 'n', long, value_name = "N")]
