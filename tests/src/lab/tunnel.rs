@@ -33,8 +33,6 @@ const CLIENT: Dual = Dual {
     v4: Ipv4Addr::new(203, 0, 113, 88),
     v6: Ipv6Addr::new(0x2001, 0xdb8, 0x88, 0, 0, 0, 0, 1),
 };
-/// So small that what comes out of it goes everywhere.
-const MTU: u16 = 1280;
 /// How often, in milliseconds, a silent tunnel looks whether it is to end.
 const SILENCE: u16 = 20;
 
@@ -46,13 +44,15 @@ pub struct Tunnel {
 }
 
 impl Lab {
-    /// Digs a tunnel through which the external client reaches node `n`, at its address.
+    /// Digs a tunnel through which the external client reaches node `n`, at its address. It carries
+    /// what every path between pods carries.
     ///
     /// # Errors
     /// The kernel refuses it.
     pub fn tunnel(&self, n: u8) -> Result<Tunnel> {
         let (node, client): (&Node, &Client) = (self.node(n), self.external());
-        let ends = [open(node.netns())?, open(client.netns())?];
+        let mtu = self.preset.pod_mtu();
+        let ends = [open(node.netns(), mtu)?, open(client.netns(), mtu)?];
         for family in Family::BOTH {
             let (own, to) = (CLIENT.ip(family), node.ip.ip(family));
             client.netns().address("add", own, DEVICE)?;
@@ -82,7 +82,7 @@ impl Drop for Tunnel {
 }
 
 /// Makes a device; it is there for as long as the file is open.
-fn open(netns: &Netns) -> Result<File> {
+fn open(netns: &Netns, mtu: u16) -> Result<File> {
     let file = netns.run(|| {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(O_NONBLOCK);
@@ -97,7 +97,7 @@ fn open(netns: &Netns) -> Result<File> {
         unsafe { set_interface(file.as_raw_fd(), &request) }.context("TUNSETIFF")?;
         Ok(file)
     })?;
-    netns.ip(format!("link set {DEVICE} mtu {MTU} up\n"))?;
+    netns.ip(format!("link set {DEVICE} mtu {mtu} up\n"))?;
     Ok(file)
 }
 
