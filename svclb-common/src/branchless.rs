@@ -17,7 +17,8 @@ fn masked<const N: usize>(index: usize) -> usize {
 }
 
 /// The compiler leaves a mask out where it knows the index to be small enough, which the verifier of
-/// Linux 6.1 loses on the way.
+/// Linux 6.1 loses on the way. And of a product with one bit it would make a mask, of which the
+/// verifier of Linux 7.2 knows that it is 0 or -1, and follows both.
 #[cfg(target_arch = "bpf")]
 #[inline(always)]
 fn masked<const N: usize>(mut index: usize) -> usize {
@@ -36,30 +37,7 @@ fn masked<const N: usize>(mut index: usize) -> usize {
 /// `word` if the lowest bit of `bit` is set, else 0.
 #[inline(always)]
 pub(crate) fn times(word: u32, bit: u32) -> u32 {
-    word.wrapping_mul(lowest(bit))
-}
-
-#[cfg(not(target_arch = "bpf"))]
-#[inline(always)]
-fn lowest(bit: u32) -> u32 {
-    bit & 1
-}
-
-/// The compiler would make a mask of the bit instead of a product; the verifier of Linux 7.2 knows
-/// that such a mask is 0 or -1, and follows both.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-fn lowest(bit: u32) -> u32 {
-    let mut word = u64::from(bit);
-    // SAFETY: it changes one register.
-    unsafe {
-        core::arch::asm!(
-            "{word} &= 1",
-            word = inout(reg) word,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    word as u32
+    word.wrapping_mul(masked::<2>(bit as usize) as u32)
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! Loads the kernel programs, on top of the maps that are already pinned.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::RangeInclusive, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -208,13 +203,7 @@ impl Loaded {
     ///
     /// Fails if the kernel refuses one.
     pub fn complete(&mut self) -> Result<()> {
-        let missing: BTreeSet<String> = self
-            .ebpf
-            .programs()
-            .filter(|(_, program)| program.fd().is_err())
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        verify(&mut self.ebpf, |name| missing.contains(name))
+        verify(&mut self.ebpf, |_| true)
     }
 
     /// How much the plan may put into the maps.
@@ -256,7 +245,7 @@ impl Loaded {
     }
 }
 
-/// Loads the wanted programs side by side: the verifier takes a CPU for each.
+/// Loads the wanted programs that are not loaded, side by side: the verifier takes a CPU for each.
 fn verify(ebpf: &mut Ebpf, is_wanted: impl Fn(&str) -> bool) -> Result<()> {
     thread::scope(|scope| {
         let load = |(name, program): (&str, &mut Program)| {
@@ -264,7 +253,7 @@ fn verify(ebpf: &mut Ebpf, is_wanted: impl Fn(&str) -> bool) -> Result<()> {
         };
         let verified: Vec<_> = ebpf
             .programs_mut()
-            .filter(|(name, _)| is_wanted(name))
+            .filter(|(name, program)| is_wanted(name) && program.fd().is_err())
             .map(|(name, program)| {
                 let name = name.to_owned();
                 scope.spawn(move || load((&name, program)))

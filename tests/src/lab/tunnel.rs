@@ -22,7 +22,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{Family, address::Dual, client::Client, netns::Netns, node::Node, topology::Lab};
+use super::{Family, address::Dual, netns::Netns, topology::Lab};
 
 nix::ioctl_write_ptr_bad!(set_interface, libc::TUNSETIFF, ifreq);
 
@@ -50,7 +50,7 @@ impl Lab {
     /// # Errors
     /// The kernel refuses it.
     pub fn tunnel(&self, n: u8) -> Result<Tunnel> {
-        let (node, client): (&Node, &Client) = (self.node(n), self.external());
+        let (node, client) = (self.node(n), self.external());
         let mtu = self.preset.pod_mtu();
         let ends = [open(node.netns(), mtu)?, open(client.netns(), mtu)?];
         for family in Family::BOTH {
