@@ -2,9 +2,10 @@
 //!
 //! The hand passes each record in turn, so the ones ahead are the oldest. It takes the first that
 //! is free or expired; else the best of what it saw: a closed flow, the oldest without an answer, or
-//! the oldest whose client has not gone on after it. An established flow is never taken. Such flows
-//! lie together, opened one after the other: where the hand meets nothing else, it looks at records
-//! all over the table before it gives up. Nothing here needs the agent.
+//! the oldest whose client has not gone on after it. An established flow is never taken. Flows that
+//! were opened one after the other lie together, and here one CPU's hand comes to what another's has
+//! just filled: where nothing near it is free or closed, it looks at some records all over the table
+//! before it takes a flow, and at many before it gives up. Nothing here needs the agent.
 
 use svclb_common::{flow::Facts, outcome::Outcome};
 
@@ -18,8 +19,11 @@ use crate::{
 
 /// How many records the hand passes for one new flow.
 const REACH: u32 = 64;
-/// How many more it looks at all over the table where every one of these is to be kept: in a table
-/// that is nine tenths full of such, one search in a billion finds nothing.
+/// How many more it looks at all over the table before it takes the record of a flow that is not over:
+/// in a table of which half is free, one such flow in 65,536 is lost.
+const SPARING: u32 = 16;
+/// How many it looks at so where every one of these is to be kept: in a table that is nine tenths
+/// full of such, one search in a billion finds nothing.
 const SCATTERED: u32 = 192;
 /// Spreads the CPUs' hands over the table: odd, near the golden section of 2^32.
 const SPREAD: u32 = 0x9e37_79b1;
@@ -38,7 +42,11 @@ const ATTEMPTS: u32 = 4;
 
 /// The hand on its way over the table.
 struct Hand {
-    start: u32,
+    /// The next record in turn.
+    next: u32,
+    /// The next of those all over the table. The first is anywhere, or the same few would be looked
+    /// at again and again.
+    elsewhere: u32,
     /// How many records it has passed in turn.
     passed: u32,
     now_ns: u64,
@@ -49,12 +57,34 @@ struct Hand {
     score: u64,
 }
 
+impl Hand {
+    /// Whether what was found is worth no further look, after so many.
+    #[inline(always)]
+    fn has_enough(&self, looks: u32) -> bool {
+        let is_over = looks >= REACH && Facts::is_over_score(self.score);
+        is_over || looks >= REACH + SPARING && self.best != NONE
+    }
+
+    /// Goes on to the next record, after so many: its number, not yet cut to the table's size.
+    #[inline(always)]
+    fn step(&mut self, looks: u32) -> u32 {
+        if looks < REACH {
+            self.next = self.next.wrapping_add(1);
+            self.passed = self.passed.wrapping_add(1);
+            return self.next;
+        }
+        self.elsewhere = self.elsewhere.wrapping_add(SPREAD);
+        self.elsewhere
+    }
+}
+
 /// Takes a record and returns its number. (A pointer would not travel well between functions.)
 #[inline(never)]
 fn search<A: Tables>(now_ns: u64) -> u32 {
     let Some(cursor) = maps::cursor::<A>() else { return NONE };
-    let start = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
-    let mut hand = Hand { start, passed: 0, now_ns, taken: NONE, best: NONE, score: 0 };
+    let next = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
+    let elsewhere = raw::random();
+    let mut hand = Hand { next, elsewhere, passed: 0, now_ns, taken: NONE, best: NONE, score: 0 };
     raw::repeat(ATTEMPTS, &mut hand, attempt::<A>);
     *cursor = cursor.wrapping_add(hand.passed);
     hand.taken
@@ -78,13 +108,10 @@ extern "C" fn attempt<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
 extern "C" fn pass<A: Tables>(index: u32, hand: *mut Hand) -> i64 {
     // SAFETY: as above.
     let hand = unsafe { &mut *hand };
-    let in_turn = index < REACH;
-    if !in_turn && hand.best != NONE {
+    if hand.has_enough(index) {
         return 1;
     }
-    let number = hand.start & config::flow_slots().wrapping_sub(1);
-    hand.start = hand.start.wrapping_add(if in_turn { 1 } else { SPREAD });
-    hand.passed = hand.passed.wrapping_add(u32::from(in_turn));
+    let number = hand.step(index) & config::flow_slots().wrapping_sub(1);
     let Some(record) = A::record(number) else { return 0 };
     let Some(facts) = record.glance() else { return 0 };
     let Some(score) = facts.recyclable(hand.now_ns, config::timeouts()) else { return 0 };

@@ -145,9 +145,15 @@ pub(crate) fn nothing_left(node: &Node) -> Result<()> {
             wait_for(&what, SOON, || match hooks(node, &device, hook) {
                 Ok(0) => Some(Ok(())),
                 Ok(_) => None,
+                // The kernel may only now remove the device of a pod that is gone.
+                Err(_) if is_gone(node, &device) => Some(Ok(())),
                 Err(error) => Some(Err(error)),
             })??;
         }
     }
     Ok(())
+}
+
+fn is_gone(node: &Node, device: &str) -> bool {
+    node.netns().devices().is_ok_and(|devices| !devices.iter().any(|name| name == device))
 }

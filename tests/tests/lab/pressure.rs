@@ -78,7 +78,7 @@ fn withstands(
     let node = world.lab.node(1);
     let mut live = Live::open(world, family)?;
     live.asks().context("before the flood")?;
-    let (streams, before) = (live.streams()?, Made::of(node)?);
+    let (streams, before) = (live.streams().context("before the flood")?, Made::of(node)?);
     let flood = Flood::new(world, family, packet)?;
     flood.meanwhile(|| {
         live.asks()?;
@@ -91,7 +91,8 @@ fn withstands(
     ensure!(evicted >= expected, "{evicted} flows made room, {expected} at least expected");
     let was = before.refused;
     ensure!(after.refused == was, "refused, by {REFUSALS:?}: {:?}, before: {was:?}", after.refused);
-    ensure!(live.streams()? == streams, "streams were cut and began anew");
+    let after = live.streams().context("after the flood")?;
+    ensure!(after == streams, "streams were cut and began anew");
     wait_for("the agent to warn", SOON, || {
         node.agent_log(50).contains("the flow table is under pressure").then_some(())
     })

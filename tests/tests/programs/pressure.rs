@@ -172,6 +172,29 @@ fn flows_without_an_answer_make_room_before_those_with_one() {
     assert_eq!(programs.count(Outcome::Evicted), u64::from(half));
 }
 
+/// A new flow takes a record that nobody needs, even if there is none near the hand: flows that were
+/// opened one after the other lie together there.
+#[test]
+fn no_flow_makes_room_while_much_of_the_table_is_not_in_use() {
+    let a = &families()[0];
+    let programs = load(a, Tcp);
+    let young = TABLE as u16 / 4;
+    for i in 0..young {
+        answered(&programs, Tcp, port(a.client, 1000 + i), a.vip);
+    }
+    for i in young..TABLE as u16 {
+        let client = port(a.client, 1000 + i);
+        establish(&programs, Tcp, client, a.vip);
+        pass(&programs, Ingress, &segment(client, a.vip, flags::RST));
+    }
+    // The hand is back at the first record.
+    for i in 0..young {
+        pass(&programs, Ingress, &opening(Tcp, port(a.other_client, 1000 + i), a.vip));
+    }
+    assert_eq!(programs.count(Outcome::Evicted), 0);
+    assert_eq!(programs.count(Outcome::AnsweredEvicted), 0);
+}
+
 /// Established flows lie together, more of them than the hand passes at once: a new flow finds
 /// its place behind them.
 #[test]
