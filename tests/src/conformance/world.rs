@@ -12,7 +12,7 @@ use super::{
     elsewhere::Elsewhere,
     objects::{self, Addresses, TARGET},
     proxy::{Proxy, Running},
-    scenario::{Endpoint, Frontend, Scenario, Server},
+    scenario::{Endpoint, Frontend, Scenario},
     scenarios::SENTINEL,
     seen::Seen,
 };
@@ -118,11 +118,11 @@ impl World {
 
     /// Those that change are asked twice.
     fn see_all(&self, scenarios: &[&'static Scenario]) -> Result<Vec<Seen>> {
-        self.wait_for_sentinel(Server::Near)?;
+        self.wait_for_proxy()?;
         let see = |(number, scenario)| self.see(scenario, number);
         let mut all = numbered(scenarios).map(see).collect::<Result<Vec<Seen>>>()?;
         self.change(scenarios, |scenario| scenario.then)?;
-        self.wait_for_sentinel(Server::Far)?;
+        self.wait_for_proxy()?;
         for ((number, scenario), seen) in numbered(scenarios).zip(&mut all) {
             if scenario.then.is_some() {
                 *seen = self.see(scenario, number)?;
@@ -137,16 +137,25 @@ impl World {
         scenarios: &[&'static Scenario],
         to: impl Fn(&Scenario) -> Option<&'static [Endpoint]>,
     ) -> Result<()> {
-        for (number, scenario) in numbered(scenarios).chain([SENTINEL]) {
+        for (number, scenario) in numbered(scenarios) {
             let changes = scenario.then.and_then(|_| to(scenario));
             changes.map_or(Ok(()), |endpoints| self.put(scenario, endpoints, number))?;
         }
         Ok(())
     }
 
-    /// Waits until a pod that asks the Service that is always written last gets to this server.
-    fn wait_for_sentinel(&self, server: Server) -> Result<()> {
-        let ((number, sentinel), (name, _)) = (SENTINEL, server.place());
+    /// Waits until the proxy has done all that was written.
+    ///
+    /// A change that is written last comes into force with those before it, but not after each of
+    /// them: the proxy may still be at it. The next change has to wait for its end.
+    fn wait_for_proxy(&self) -> Result<()> {
+        [Endpoint::FAR, Endpoint::NEAR].into_iter().try_for_each(|to| self.move_sentinel(to))
+    }
+
+    /// Gives the sentinel this endpoint, and waits until a pod that asks gets there.
+    fn move_sentinel(&self, to: Endpoint) -> Result<()> {
+        let ((number, sentinel), (name, _)) = (SENTINEL, to.pod.place());
+        self.put(sentinel, &[to], number)?;
         let pod = self.lab.node(1).pod(CLIENT)?.netns()?;
         for family in Family::BOTH {
             let dst = self.address(number, Frontend::ClusterIp, family);
