@@ -94,7 +94,7 @@ fn search<A: Tables>(now_ns: u64) -> u32 {
 extern "C" fn attempt<A: Tables>(_index: u32, hand: *mut Hand) -> i64 {
     // SAFETY: the kernel passes on the reference that `repeat` was given, and nobody else has it.
     let hand = unsafe { &mut *hand };
-    (hand.best, hand.score) = (NONE, 0);
+    (hand.best, hand.score) = (raw::hidden(NONE.into()) as u32, raw::hidden(0));
     raw::repeat(REACH + SCATTERED, hand, pass::<A>);
     let Some(record) = A::record(hand.best) else { return 1 };
     if !take(record, hand.now_ns) {

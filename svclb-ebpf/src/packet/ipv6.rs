@@ -150,8 +150,9 @@ const STOPPED: u32 = 4;
 /// transport header, or to where a later fragment's part of the datagram begins.
 #[inline(always)]
 pub fn walk(skb: &Skb, protocol: u8, first: u32) -> Step<Walked> {
-    let at = Walked { protocol, offset: first, place: 0, id: 0, cut: 0 };
-    let mut walk = Walk { skb, first, at, end: ON };
+    let zero = raw::hidden(0) as u32;
+    let at = Walked { protocol, offset: first ^ zero, place: zero as u16, id: zero, cut: zero };
+    let mut walk = Walk { skb, first, at, end: ON ^ zero };
     raw::repeat(MAX_EXTENSIONS, &mut walk, pass);
     match walk.end {
         ARRIVED => Ok(walk.at),

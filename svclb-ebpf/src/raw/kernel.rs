@@ -114,7 +114,32 @@ pub(super) unsafe fn exchange(at: *mut u64, old: u64, new: u64) -> bool {
     result == old
 }
 
-/// Calls `body` with 0, 1, ... until it returns `true` or `count` is reached.
+/// `value`, of which the kernel's verifier knows nothing from here on.
+///
+/// What a loop's body changes must begin so. Before Linux 6.7, the verifier follows the body once,
+/// from the values that it begins with, and takes out of the program what that one round does not
+/// reach. (Since then it goes on until nothing new comes: "bpf: verify callbacks as if they are
+/// called unknown number of times".) One round from any value stands for all.
+#[inline(always)]
+pub fn hidden(value: u64) -> u64 {
+    // SAFETY: no arguments.
+    let noise = unsafe { helpers::bpf_jiffies64() };
+    let mut zero = noise;
+    // SAFETY: an operation of two registers. Neither the compiler nor the verifiers of those kernels
+    // know that they have the same value.
+    unsafe {
+        asm!(
+            "{zero} ^= {noise}",
+            zero = inout(reg) zero,
+            noise = in(reg) noise,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    value ^ zero
+}
+
+/// Calls `body` with 0, 1, ... until it returns 1 or `count` is reached. What `body` changes in
+/// `context` and asks for in a later round must be [`hidden`] before.
 #[inline(always)]
 pub fn repeat<C>(count: u32, context: &mut C, body: extern "C" fn(u32, *mut C) -> i64) {
     // SAFETY: the kernel calls `body` with the index and the context given here.

@@ -9,7 +9,8 @@ mod skb;
 mod socket;
 
 pub use kernel::{
-    add, cpu, fetch_add, has_connection, has_socket, in_place, neighbour, now_ns, random, repeat,
+    add, cpu, fetch_add, has_connection, has_socket, hidden, in_place, neighbour, now_ns, random,
+    repeat,
 };
 pub use owned::{Owned, Shared};
 pub use record::{Locked, Record};
