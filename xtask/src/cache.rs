@@ -86,6 +86,16 @@ pub(crate) fn once(
     Ok(folder)
 }
 
+/// The folder `name` of the cache, for what changes; it is there afterwards.
+///
+/// # Errors
+/// If the cache cannot be written.
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
+    let folder = root()?.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    Ok(folder)
+}
+
 fn with_path(folder: &Path) -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain([folder.to_owned()]);

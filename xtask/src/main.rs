@@ -10,6 +10,7 @@ mod control_plane;
 mod demo;
 mod differential;
 mod image;
+mod kernels;
 mod load;
 mod paths;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod soak;
 mod test;
 mod toolchain;
 mod tools;
+mod tree;
 #[cfg(test)]
 mod verbs;
 mod verifier;
@@ -59,6 +61,8 @@ enum Verb {
     Differential(shell::HandedOn),
     /// Let svclb work for long while endpoints come and go, and write docs/soak.md
     Soak(shell::HandedOn),
+    /// Boot other kernels in an emulator: do the programs load there, and does traffic flow?
+    Kernels(kernels::Options),
     /// Print what the kernel's verifier makes of each program, beside docs/verifier.md
     Verifier(verifier::Options),
     /// Check format, lints and licences: `test` without the tests
@@ -90,6 +94,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Conformance => conformance::run(),
         Verb::Differential(options) => differential::run(&options),
         Verb::Soak(options) => soak::run(&options),
+        Verb::Kernels(options) => kernels::run(&options),
         Verb::Verifier(options) => verifier::run(&options),
         Verb::Lint => test::lint(),
         Verb::Test => test::run(),

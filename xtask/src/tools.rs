@@ -32,6 +32,12 @@ const CONTAINERS: &[Tool] = &[
     Tool { program: "runc", package: "runc", purpose: "running the image" },
 ];
 
+/// What boots other kernels.
+const EMULATOR: &[Tool] = &[
+    Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", purpose: "booting kernels" },
+    Tool { program: "/sbin/depmod", package: "kmod", purpose: "an index of their modules" },
+];
+
 /// What the checks of the source run where the compiler is Debian's.
 const LINTS: &[Tool] = &[
     Tool { program: "/usr/bin/cargo-clippy", package: "rust-web-clippy", purpose: "clippy" },
@@ -62,6 +68,14 @@ pub(crate) fn lab() -> Result<()> {
 /// As [`lab`].
 pub(crate) fn containers() -> Result<()> {
     all(CONTAINERS)
+}
+
+/// Installs what boots other kernels.
+///
+/// # Errors
+/// As [`lab`].
+pub(crate) fn emulator() -> Result<()> {
+    all(EMULATOR)
 }
 
 fn all(tools: &'static [Tool]) -> Result<()> {

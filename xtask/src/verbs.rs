@@ -9,6 +9,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("docs/conformance.md", include_str!("../../docs/conformance.md")),
     ("docs/install.md", include_str!("../../docs/install.md")),
     ("docs/differential.md", include_str!("../../docs/differential.md")),
+    ("docs/kernels.md", include_str!("../../docs/kernels.md")),
     ("docs/soak.md", include_str!("../../docs/soak.md")),
     ("docs/performance.md", include_str!("../../docs/performance.md")),
     ("Containerfile", include_str!("../../Containerfile")),

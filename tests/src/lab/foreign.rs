@@ -1,7 +1,8 @@
 //! Somebody else's TC programs: what a node runs beside svclb.
 //!
-//! A program of two instructions ("go on") at both hooks, before and after svclb's by TCX order,
-//! and in a clsact qdisc, which runs after TCX. The kernel counts their runs.
+//! A program of two instructions ("go on") at both hooks, before and after svclb's by the order of
+//! TCX, and in a clsact qdisc, which runs after TCX. Where there is no TCX, the first two are filters of
+//! the first and the last priority. The kernel counts their runs.
 
 use std::os::fd::OwnedFd;
 
@@ -18,6 +19,7 @@ use object::{
     Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
     write::{Object, Symbol, SymbolSection},
 };
+use svclb::attach::Mechanism;
 
 use super::netns::Netns;
 
@@ -40,17 +42,24 @@ impl Foreign {
     /// mean before and after it.
     ///
     /// # Errors
-    /// The kernel refuses a program; TCX needs Linux 6.6.
+    /// The kernel refuses a program.
     pub fn attach(netns: &Netns, devices: &[String]) -> Result<Self> {
         let counting = enable_stats(Stats::RunTime).context("run counts of programs")?;
         let (mut first, mut last, mut clsact) = (load()?, load()?, load()?);
+        let by_priority =
+            |priority| TcAttachOptions::Netlink(NlOptions { priority, ..NlOptions::default() });
+        let has_tcx = Mechanism::detect() == Mechanism::Tcx;
+        let in_order = |order, priority| match has_tcx {
+            true => TcAttachOptions::TcxOrder(order),
+            false => by_priority(priority),
+        };
         netns.run(|| {
             for device in devices {
-                attach(&mut first, device, || TcAttachOptions::TcxOrder(LinkOrder::first()))?;
-                attach(&mut last, device, || TcAttachOptions::TcxOrder(LinkOrder::last()))?;
                 // A node's own tools may have made the qdisc.
                 let _exists = qdisc_add_clsact(device);
-                attach(&mut clsact, device, || TcAttachOptions::Netlink(NlOptions::default()))?;
+                attach(&mut first, device, || in_order(LinkOrder::first(), 1))?;
+                attach(&mut last, device, || in_order(LinkOrder::last(), u16::MAX))?;
+                attach(&mut clsact, device, || by_priority(0))?;
             }
             Ok(())
         })?;

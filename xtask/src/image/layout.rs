@@ -15,7 +15,7 @@ use oci_spec::image::{
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::tree::{Mode, Tree};
+use crate::tree::{Mode, Tree};
 
 /// What containerd names an image after that it imports.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";

@@ -3,9 +3,7 @@
 //! The image holds the binary, what it is linked against, CA certificates and the licence; no
 //! shell, no package manager. The same inputs give the same digest.
 
-mod elf;
 mod layout;
-mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -14,17 +12,19 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use elf::Linked;
 use layout::Image;
 use oci_spec::image::{
     ANNOTATION_DESCRIPTION, ANNOTATION_LICENSES, ANNOTATION_REVISION, ANNOTATION_TITLE,
     ANNOTATION_VERSION,
 };
-use tree::{Mode, Tree};
 
 use crate::{
     build_ebpf, paths,
     shell::{self, say},
+    tree::{
+        Mode, Tree,
+        elf::{self, Linked},
+    },
 };
 
 /// The profile of Cargo.toml that the image's binary is built with.

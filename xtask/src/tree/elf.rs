@@ -12,7 +12,7 @@ use object::{
 };
 use oci_spec::image::Arch;
 
-use super::tree::{Mode, Tree};
+use super::{Mode, Tree};
 
 /// Where loaders look without a cache of their own, on the distributions that svclb is built on.
 const LIBRARY_FOLDERS: &[&str] = &[
@@ -27,9 +27,9 @@ const LIBRARY_FOLDERS: &[&str] = &[
 ];
 
 /// What an ELF file says about itself.
-pub(super) struct Linked {
+pub(crate) struct Linked {
     /// The processor that it is for.
-    pub(super) arch: Arch,
+    pub(crate) arch: Arch,
     /// The loader that a program names; none for a static program, or a shared object.
     interpreter: Option<PathBuf>,
     /// The shared objects that it names.
@@ -41,7 +41,7 @@ impl Linked {
     ///
     /// # Errors
     /// It is none, or for a processor that svclb does not run on.
-    pub(super) fn parse(file: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
         let header = elf::FileHeader64::<Endianness>::parse(file)?;
         let endian = header.endian()?;
         let arch = match header.e_machine.get(endian) {
@@ -62,11 +62,23 @@ impl Linked {
     }
 }
 
+/// Adds a program at `path`, with everything that it is loaded with.
+///
+/// # Errors
+/// `file` is no ELF file; as [`add_dependencies`].
+pub(crate) fn add_program(tree: &mut Tree, path: impl AsRef<Path>, file: Vec<u8>) -> Result<()> {
+    let path = path.as_ref();
+    let linked = Linked::parse(&file).with_context(|| format!("in {}", path.display()))?;
+    add_dependencies(tree, &linked)?;
+    tree.add(path, Mode::Executable, file);
+    Ok(())
+}
+
 /// Adds everything that `program` is loaded with, at the paths where this machine has it.
 ///
 /// # Errors
 /// A shared object is not in the folders where loaders look, or cannot be read.
-pub(super) fn add_dependencies(tree: &mut Tree, program: &Linked) -> Result<()> {
+pub(crate) fn add_dependencies(tree: &mut Tree, program: &Linked) -> Result<()> {
     let mut wanted = program.needed.clone();
     if let Some(path) = &program.interpreter {
         let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;

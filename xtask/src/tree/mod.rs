@@ -1,36 +1,45 @@
-//! A tree of files, and the archive of it: the same tree always gives the same bytes.
+//! A tree of files, and the archives of it: the same tree always gives the same bytes.
+
+pub(crate) mod elf;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use cpio::newc;
 use tar::{Builder, EntryType, Header};
 
 /// Who may do what with a file; all belong to root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Everybody may read it.
     Plain = 0o644,
     /// Everybody may read and run it.
     Executable = 0o755,
 }
 
+/// What cpio has of a mode besides the permissions (cpio(5)): a folder that everybody may enter.
+const FOLDER: u32 = 0o040_755;
+/// A regular file.
+const REGULAR: u32 = 0o100_000;
+
 /// Regular files by their paths; the leading `/` is left out.
 #[derive(Default)]
-pub(super) struct Tree(BTreeMap<PathBuf, (Mode, Vec<u8>)>);
+pub(crate) struct Tree(BTreeMap<PathBuf, (Mode, Vec<u8>)>);
 
 impl Tree {
     /// Adds or replaces a file.
-    pub(super) fn add(&mut self, path: impl AsRef<Path>, mode: Mode, content: Vec<u8>) {
+    pub(crate) fn add(&mut self, path: impl AsRef<Path>, mode: Mode, content: Vec<u8>) {
         let path = path.as_ref();
         let path = path.strip_prefix("/").unwrap_or(path);
         self.0.insert(path.to_owned(), (mode, content));
     }
 
     /// Whether a file has this name, in whatever folder.
-    pub(super) fn has_file_named(&self, name: &str) -> bool {
+    pub(crate) fn has_file_named(&self, name: &str) -> bool {
         self.0.keys().any(|path| path.ends_with(name))
     }
 
@@ -38,7 +47,7 @@ impl Tree {
     ///
     /// # Errors
     /// A path is too long for the format.
-    pub(super) fn archive(&self) -> Result<Vec<u8>> {
+    pub(crate) fn archive(&self) -> Result<Vec<u8>> {
         let mut archive = Builder::new(Vec::new());
         for folder in self.folders() {
             let mut header = header(EntryType::Directory, Mode::Executable, 0);
@@ -49,6 +58,27 @@ impl Tree {
             append(&mut archive, &mut header, path, content)?;
         }
         archive.into_inner().context("the end of the archive")
+    }
+
+    /// The tree as a cpio archive in the "newc" format, which Linux unpacks as its first file system
+    /// (Documentation/driver-api/early-userspace/buffer-format.rst).
+    ///
+    /// # Errors
+    /// A file is too long for the format.
+    pub(crate) fn initramfs(&self) -> Result<Vec<u8>> {
+        let mut archive = Vec::new();
+        let folders = self.folders().into_iter().map(|path| (path, FOLDER, &[][..]));
+        let files = self.0.iter().map(|(path, (mode, content))| {
+            (path.as_path(), REGULAR | *mode as u32, content.as_slice())
+        });
+        for (number, (path, mode, content)) in (1..).zip(folders.chain(files)) {
+            let name = path.to_str().with_context(|| format!("{}: not UTF-8", path.display()))?;
+            let length = content.len().try_into().with_context(|| format!("{name}: too long"))?;
+            let mut entry = newc::Builder::new(name).ino(number).mode(mode).write(archive, length);
+            entry.write_all(content)?;
+            archive = entry.finish()?;
+        }
+        Ok(newc::trailer(archive)?)
     }
 
     /// All folders, each before those in it.
@@ -97,6 +127,26 @@ mod tests {
         tree.add("/etc/nsswitch.conf", Mode::Plain, Vec::new());
         let expected = ["etc", "usr", "usr/bin", "etc/nsswitch.conf", "usr/bin/svclb"];
         assert_eq!(paths(&tree), expected);
+    }
+
+    #[test]
+    fn an_initramfs_has_the_folders_too() {
+        let mut tree = Tree::default();
+        tree.add("/sbin/init", Mode::Executable, b"program".to_vec());
+        let archive = tree.initramfs().unwrap();
+        let mut rest = archive.as_slice();
+        let mut seen = Vec::new();
+        loop {
+            let reader = newc::Reader::new(rest).unwrap();
+            if reader.entry().is_trailer() {
+                break;
+            }
+            let entry = reader.entry();
+            seen.push((entry.name().to_owned(), entry.mode(), entry.file_size()));
+            rest = reader.finish().unwrap();
+        }
+        let expected = [("sbin", 0o040_755, 0), ("sbin/init", 0o100_755, 7)];
+        assert_eq!(seen, expected.map(|(name, mode, size)| (name.to_owned(), mode, size)));
     }
 
     #[test]
