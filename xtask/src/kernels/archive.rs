@@ -13,6 +13,9 @@ use crate::{cache, shell};
 /// Releases that have kernels or emulators of interest.
 const SUITES: [&str; 4] = ["bookworm", "bookworm-backports", "trixie", "sid"];
 
+/// The keys of Debian's archive, where each Debian has them.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// The mirror that this machine's apt uses, with lists of our own.
 pub(super) struct Archive {
     config: PathBuf,
@@ -102,9 +105,7 @@ impl Archive {
     }
 }
 
-/// The keys of Debian's archive, where each Debian has them.
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
+/// The address of the mirror, as this machine's own lists have it.
 fn mirror() -> Result<String> {
     let mut command = shell::command("apt-get");
     let said = shell::output(command.args([

@@ -95,6 +95,7 @@ fn modules(folder: &Path) -> PathBuf {
     base(folder).join("lib/modules")
 }
 
+/// The folder that has `lib`.
 fn base(folder: &Path) -> PathBuf {
     let merged = folder.join("usr");
     if merged.join("lib/modules").is_dir() { merged } else { folder.to_owned() }
@@ -133,7 +134,7 @@ fn parts(package: &str) -> Vec<String> {
     }
 }
 
-/// The numbers in the first part of a name that begins with a digit, and in what follows.
+/// All numbers in a version or in a package's name, but for that of the processor.
 fn numbers(name: &str) -> Vec<u32> {
     let name = name.strip_suffix("-cloud-amd64").unwrap_or(name);
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
