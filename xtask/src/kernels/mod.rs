@@ -93,6 +93,7 @@ const LEFT_OUT: &[&str] = &[
     "at_once",
     "lab_",
     "measured",
+    "datagrams_follow",
 ];
 
 fn scenarios(options: &Options) -> String {
