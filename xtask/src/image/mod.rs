@@ -15,16 +15,13 @@ use anyhow::{Context, Result};
 use layout::Image;
 use oci_spec::image::{
     ANNOTATION_DESCRIPTION, ANNOTATION_LICENSES, ANNOTATION_REVISION, ANNOTATION_TITLE,
-    ANNOTATION_VERSION,
+    ANNOTATION_VERSION, Arch,
 };
 
 use crate::{
     build_ebpf, paths,
     shell::{self, say},
-    tree::{
-        Mode, Tree,
-        elf::{self, Linked},
-    },
+    tree::{Mode, Tree, elf},
 };
 
 /// The profile of Cargo.toml that the image's binary is built with.
@@ -62,12 +59,11 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let binary = options.binary.clone().map_or_else(build, Ok)?;
     let program = fs::read(&binary).with_context(|| format!("reading {}", binary.display()))?;
-    let linked = Linked::parse(&program).with_context(|| format!("in {}", binary.display()))?;
-    let files = files(program, &linked)?;
+    let (files, arch) = files(program).with_context(|| format!("with {}", binary.display()))?;
     let labels = labels();
     let image = Image {
         files: &files,
-        arch: linked.arch,
+        arch,
         name: &options.name,
         entrypoint: PROGRAM,
         created: git(&["log", "-1", "--format=%cI"]),
@@ -90,17 +86,17 @@ fn build() -> Result<PathBuf> {
     Ok(paths::built(PROFILE, "svclb"))
 }
 
-fn files(program: Vec<u8>, linked: &Linked) -> Result<Tree> {
+/// All files, and the processor that the program is for.
+fn files(program: Vec<u8>) -> Result<(Tree, Arch)> {
     let mut files = Tree::default();
-    elf::add_dependencies(&mut files, linked)?;
-    files.add(PROGRAM, Mode::Executable, program);
+    let arch = elf::add_program(&mut files, PROGRAM, program)?;
     files.add(CERTIFICATES, Mode::Plain, certificates()?);
     // Without it, older versions of glibc ask DNS only, and not /etc/hosts.
     files.add("/etc/nsswitch.conf", Mode::Plain, b"hosts: files dns\n".to_vec());
     let licence = paths::workspace().join("LICENSE");
     let licence = fs::read(&licence).with_context(|| format!("reading {}", licence.display()))?;
     files.add("/usr/share/doc/svclb/LICENSE", Mode::Plain, licence);
-    Ok(files)
+    Ok((files, arch))
 }
 
 fn certificates() -> Result<Vec<u8>> {
@@ -142,8 +138,7 @@ mod tests {
     #[test]
     fn an_image_has_all_that_the_agent_needs() {
         let own = fs::read(env::current_exe().unwrap()).unwrap();
-        let linked = Linked::parse(&own).unwrap();
-        let files = files(own, &linked).unwrap();
+        let (files, _) = files(own).unwrap();
         for name in ["svclb", "ca-certificates.crt", "nsswitch.conf", "LICENSE", "libc.so.6"] {
             assert!(files.has_file_named(name), "{name}");
         }

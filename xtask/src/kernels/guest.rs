@@ -57,7 +57,7 @@ impl Programs {
         let mut tree = Tree::default();
         for (path, mode, content) in &self.0 {
             match mode {
-                Mode::Executable => elf::add_program(&mut tree, path, content.clone())?,
+                Mode::Executable => drop(elf::add_program(&mut tree, path, content.clone())?),
                 Mode::Plain => tree.add(path, *mode, content.clone()),
             }
         }

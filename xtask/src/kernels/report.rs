@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::kernel::Kernel;
+use crate::test::Summary;
 
 /// The programs of which the table tells how much the verifier looked at: the largest.
 const LARGEST: [&str; 2] = ["ingress_eth", "egress_eth"];
@@ -15,8 +16,8 @@ pub(super) struct Report {
     package: String,
     /// Instructions that the verifier looked at in [`LARGEST`]; `None` if it took not all programs.
     verified: Option<[u64; 2]>,
-    /// Scenarios that passed and that failed; `None` without a conclusion.
-    scenarios: Option<(u32, u32)>,
+    /// How the scenarios ended; `None` without a conclusion.
+    scenarios: Option<Summary>,
 }
 
 impl Report {
@@ -34,13 +35,13 @@ impl Report {
             [Some(ingress), Some(egress)] if succeeded => Some([ingress, egress]),
             _ => None,
         };
-        Self { kernel, package, verified, scenarios: scenarios(lab) }
+        Self { kernel, package, verified, scenarios: lab.lines().find_map(Summary::parse) }
     }
 
     /// Whether all programs load and no scenario failed, of at least one.
     pub(super) fn is_good(&self) -> bool {
-        let passed = matches!(self.scenarios, Some((passed, 0)) if passed > 0);
-        self.verified.is_some() && passed
+        let passed = |scenarios: Summary| scenarios.passed > 0 && scenarios.failed == 0;
+        self.verified.is_some() && self.scenarios.is_some_and(passed)
     }
 }
 
@@ -49,16 +50,6 @@ fn verified(table: &str, program: &str) -> Option<u64> {
     let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let row = row.into_iter().find(|row| row.first() == Some(&program))?;
     row.get(1)?.parse().ok()
-}
-
-/// How many passed and failed, by the last line of the lab's tests.
-fn scenarios(said: &str) -> Option<(u32, u32)> {
-    let line = said.lines().find(|line| line.starts_with("test result:"))?;
-    let count = |what: &str| {
-        let before = line.split(what).next()?;
-        before.split_whitespace().next_back()?.parse().ok()
-    };
-    Some((count(" passed")?, count(" failed")?))
 }
 
 /// Rows of Markdown.
@@ -73,7 +64,7 @@ pub(super) fn table(reports: &[Report]) -> String {
             None => ("refused", ["-", "-"].map(str::to_owned)),
         };
         let scenarios = match report.scenarios {
-            Some((passed, failed)) => format!("{passed} passed, {failed} failed"),
+            Some(Summary { passed, failed, .. }) => format!("{passed} passed, {failed} failed"),
             None => "no conclusion".to_owned(),
         };
         let (kernel, package) = (&report.kernel, &report.package);

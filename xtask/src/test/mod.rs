@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+pub(crate) use tally::Summary;
 use tally::{Outcome, Tally};
 
 use crate::{build, control_plane, setup, shell, toolchain::Toolchain, tools};

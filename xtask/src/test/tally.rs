@@ -13,6 +13,33 @@ pub(super) enum Outcome {
     Skipped(String),
 }
 
+/// The last line of a test binary.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Summary {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    ignored: u64,
+}
+
+impl Summary {
+    /// Reads a line; `None` if it is another.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let mut summary = Self::default();
+        for part in line.strip_prefix("test result: ")?.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse() else { continue };
+            match what {
+                "passed" => summary.passed = number,
+                "failed" => summary.failed = number,
+                "ignored" => summary.ignored = number,
+                _ => {}
+            }
+        }
+        Some(summary)
+    }
+}
+
 /// The account of a run.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -39,7 +66,7 @@ impl Tally {
 
     /// Takes in a line of a test binary: the reports of failed tests, and the summary at its end.
     pub(super) fn line(&mut self, line: &str) {
-        let Some(counts) = line.strip_prefix("test result: ") else {
+        let Some(summary) = Summary::parse(line) else {
             self.in_failures |= line == "failures:";
             if self.in_failures {
                 self.failures.push(line.to_owned());
@@ -47,17 +74,9 @@ impl Tally {
             return;
         };
         self.in_failures = false;
-        for part in counts.split([';', '.']) {
-            let mut words = part.split_whitespace();
-            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.skipped += number,
-                _ => {}
-            }
-        }
+        self.passed += summary.passed;
+        self.failed += summary.failed;
+        self.skipped += summary.ignored;
     }
 
     /// Whether nothing failed and, where `strict`, nothing was skipped.

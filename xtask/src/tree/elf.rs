@@ -27,9 +27,9 @@ const LIBRARY_FOLDERS: &[&str] = &[
 ];
 
 /// What an ELF file says about itself.
-pub(crate) struct Linked {
+struct Linked {
     /// The processor that it is for.
-    pub(crate) arch: Arch,
+    arch: Arch,
     /// The loader that a program names; none for a static program, or a shared object.
     interpreter: Option<PathBuf>,
     /// The shared objects that it names.
@@ -41,7 +41,7 @@ impl Linked {
     ///
     /// # Errors
     /// It is none, or for a processor that svclb does not run on.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
+    fn parse(file: &[u8]) -> Result<Self> {
         let header = elf::FileHeader64::<Endianness>::parse(file)?;
         let endian = header.endian()?;
         let arch = match header.e_machine.get(endian) {
@@ -62,23 +62,25 @@ impl Linked {
     }
 }
 
-/// Adds a program at `path`, with everything that it is loaded with.
+/// Adds a program at `path`, with everything that it is loaded with. Returns the processor that it is
+/// for.
 ///
 /// # Errors
-/// `file` is no ELF file; as [`add_dependencies`].
-pub(crate) fn add_program(tree: &mut Tree, path: impl AsRef<Path>, file: Vec<u8>) -> Result<()> {
+/// `file` is no ELF file for a processor that svclb runs on; a shared object is not in the folders
+/// where loaders look, or cannot be read.
+pub(crate) fn add_program(tree: &mut Tree, path: impl AsRef<Path>, file: Vec<u8>) -> Result<Arch> {
     let path = path.as_ref();
     let linked = Linked::parse(&file).with_context(|| format!("in {}", path.display()))?;
     add_dependencies(tree, &linked)?;
     tree.add(path, Mode::Executable, file);
-    Ok(())
+    Ok(linked.arch)
 }
 
 /// Adds everything that `program` is loaded with, at the paths where this machine has it.
 ///
 /// # Errors
 /// A shared object is not in the folders where loaders look, or cannot be read.
-pub(crate) fn add_dependencies(tree: &mut Tree, program: &Linked) -> Result<()> {
+fn add_dependencies(tree: &mut Tree, program: &Linked) -> Result<()> {
     let mut wanted = program.needed.clone();
     if let Some(path) = &program.interpreter {
         let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
