@@ -47,8 +47,6 @@ struct Hand {
     /// The next of those all over the table. The first is anywhere, or the same few would be looked
     /// at again and again.
     elsewhere: u32,
-    /// How many records it has passed in turn.
-    passed: u32,
     now_ns: u64,
     /// The record that was taken.
     taken: u32,
@@ -70,7 +68,6 @@ impl Hand {
     fn step(&mut self, looks: u32) -> u32 {
         if looks < REACH {
             self.next = self.next.wrapping_add(1);
-            self.passed = self.passed.wrapping_add(1);
             return self.next;
         }
         self.elsewhere = self.elsewhere.wrapping_add(SPREAD);
@@ -84,9 +81,9 @@ fn search<A: Tables>(now_ns: u64) -> u32 {
     let Some(cursor) = maps::cursor::<A>() else { return NONE };
     let next = cursor.wrapping_add(raw::cpu().wrapping_mul(SPREAD));
     let elsewhere = raw::random();
-    let mut hand = Hand { next, elsewhere, passed: 0, now_ns, taken: NONE, best: NONE, score: 0 };
+    let mut hand = Hand { next, elsewhere, now_ns, taken: NONE, best: NONE, score: 0 };
     raw::repeat(ATTEMPTS, &mut hand, attempt::<A>);
-    *cursor = cursor.wrapping_add(hand.passed);
+    *cursor = cursor.wrapping_add(hand.next.wrapping_sub(next));
     hand.taken
 }
 
