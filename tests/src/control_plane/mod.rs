@@ -55,12 +55,20 @@ pub struct ControlPlane {
     pki: Pki,
     kubeconfig: PathBuf,
     api: Api,
-    _controllers: Process,
     // Ends before etcd does, which it would wait for.
-    apiserver: Option<Process>,
+    served: Option<Served>,
     _etcd: Process,
     // Last: the processes run there.
     station: Station,
+}
+
+/// What goes and comes together.
+#[derive(Debug)]
+struct Served {
+    // A controller that loses the API server asks for it less and less often, for a minute in the
+    // end, and what it had not heard of stays undone until then: a new one asks at once.
+    _controllers: Process,
+    _apiserver: Process,
 }
 
 impl ControlPlane {
@@ -76,21 +84,11 @@ impl ControlPlane {
         let admin = pki.client("admin", "system:masters")?;
         kubeconfig::write(&kubeconfig, station.ip, &pki, &admin)?;
         let etcd = components::etcd(&programs, &station)?;
-        let mut apiserver = components::apiserver(&programs, &station, &pki, &[])?;
         let api = Api::new(station.netns(), &kubeconfig)?;
-        wait_until_served(&api, &mut apiserver)?;
-        let mut controllers = components::controllers(&programs, &station, &pki, &kubeconfig)?;
-        wait_until_controlled(&api, &mut controllers)?;
-        Ok(Self {
-            programs,
-            pki,
-            kubeconfig,
-            api,
-            _controllers: controllers,
-            apiserver: Some(apiserver),
-            _etcd: etcd,
-            station,
-        })
+        let mut cluster =
+            Self { programs, pki, kubeconfig, api, served: None, _etcd: etcd, station };
+        cluster.start_apiserver()?;
+        Ok(cluster)
     }
 
     /// The objects, as the administrator.
@@ -147,19 +145,19 @@ impl ControlPlane {
         self.station.netns().run(|| command::run(&kubectl, &all, input))
     }
 
-    /// Kills the API server (SIGKILL); everything else stays.
+    /// Kills the API server and the controllers (SIGKILL); etcd stays.
     ///
     /// # Errors
-    /// It does not run.
+    /// The API server does not run.
     pub fn kill_apiserver(&mut self) -> Result<()> {
-        let process = self.apiserver.take().context("the API server does not run")?;
-        process.kill().map(drop)
+        self.served.take().map(drop).context("the API server does not run")
     }
 
-    /// Starts the API server again, on the same data, and waits until it is ready.
+    /// Starts the API server again, on the same data, and the controllers, and waits until they
+    /// work.
     ///
     /// # Errors
-    /// It runs, or is not ready in time.
+    /// It runs, or they are not ready in time.
     pub fn start_apiserver(&mut self) -> Result<()> {
         self.start_apiserver_with(&[])
     }
@@ -167,14 +165,19 @@ impl ControlPlane {
     /// As [`ControlPlane::start_apiserver`], with arguments of its own.
     ///
     /// # Errors
-    /// It runs, refuses an argument, or is not ready in time.
+    /// It runs, refuses an argument, or they are not ready in time.
     pub fn start_apiserver_with(&mut self, extra: &[&str]) -> Result<()> {
-        if self.apiserver.is_some() {
+        if self.served.is_some() {
             bail!("the API server runs");
         }
-        let mut process = components::apiserver(&self.programs, &self.station, &self.pki, extra)?;
-        wait_until_served(&self.api, &mut process)?;
-        self.apiserver = Some(process);
+        let (programs, station, pki) = (&self.programs, &self.station, &self.pki);
+        let mut apiserver = components::apiserver(programs, station, pki, extra)?;
+        wait_until_served(&self.api, &mut apiserver)?;
+        // From an earlier time; that there is none yet is just as well.
+        let _deleted = self.api.delete("v1", "ServiceAccount", "default");
+        let mut controllers = components::controllers(programs, station, pki, &self.kubeconfig)?;
+        wait_until_controlled(&self.api, &mut controllers)?;
+        self.served = Some(Served { _controllers: controllers, _apiserver: apiserver });
         Ok(())
     }
 }
