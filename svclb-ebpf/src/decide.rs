@@ -144,7 +144,7 @@ pub fn own<A: Tables>(packet: &Packet<A>, now_ns: u64) -> Step<&'static Target<A
         return Err(Stop::NotOurs);
     }
     let answer = desk::answer(tuple).ok_or(Stop::NotOurs)?;
-    if flow::is_awaited(answer, now_ns) && !desk::has_just_sent(tuple, now_ns) {
+    if flow::is_awaited(answer, now_ns)? && !desk::has_just_sent(tuple, now_ns) {
         desk::put_target(Target {
             flags: flow_flags::OWN | flow_flags::MASQUERADE,
             ..aside(tuple)

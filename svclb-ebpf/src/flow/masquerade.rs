@@ -5,7 +5,11 @@
 
 use core::ffi::c_void;
 
-use svclb_common::{flow::Facts, outcome::Outcome, tuple::Tuple};
+use svclb_common::{
+    flow::{Facts, Role},
+    outcome::Outcome,
+    tuple::Tuple,
+};
 
 use super::{clear, find};
 use crate::{
@@ -101,31 +105,66 @@ fn is_own<A: Tables>(answer: &Tuple<A>) -> bool {
 #[inline(always)]
 fn reserve<A: Tables>(search: &Search<A>, polite: bool) -> bool {
     let take = || A::insert_tuple(&search.answer, search.number).is_ok();
-    take() || (!holds(&search.answer, search.now_ns, polite) && take())
+    take() || (holder(&search.answer, search.now_ns, polite) == Holder::Nobody && take())
 }
 
 /// Whether a masqueraded flow waits for `answer`. One that is over but for its time-out is ended
 /// and waits no more.
+///
+/// # Errors
+/// `FlowBusy` if another CPU is about to begin or end a flow there; the next packet will see which.
 #[inline(always)]
-pub fn is_awaited<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> bool {
-    holds(answer, now_ns, true)
+pub fn is_awaited<A: Tables>(answer: &Tuple<A>, now_ns: u64) -> Result<bool, Outcome> {
+    match holder(answer, now_ns, true) {
+        Holder::Nobody => Ok(false),
+        Holder::Flow => Ok(true),
+        Holder::Busy => Err(Outcome::FlowBusy),
+    }
 }
 
-/// The same; unless this is `polite`, a flow whose client has not gone on after an answer is ended,
-/// too.
+/// Who waits for an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Nobody,
+    /// A masqueraded flow.
+    Flow,
+    /// Another CPU is at it.
+    Busy,
+}
+
+/// Who waits for `answer`: not a flow that is over, which is ended, nor, unless this is `polite`,
+/// one whose client has not gone on after an answer.
+///
+/// A flow that goes on is not locked for it, or its own packets would find it busy: below a bridge,
+/// every datagram may ask this.
 #[inline(never)]
-fn holds<A: Tables>(answer: &Tuple<A>, now_ns: u64, polite: bool) -> bool {
-    let Some(holder) = find(answer) else { return false };
-    // Whoever has the lock is about to begin or end a flow; the next packet will see which.
-    let Some(mut locked) = holder.try_lock() else { return true };
-    let facts = locked.flow().facts;
-    let waits = facts.protocol != 0 && locked.flow().returned() == *answer;
-    let score = facts.recyclable(now_ns, config::timeouts());
-    let over = score.filter(|score| !polite || Facts::is_over_score(*score));
-    if waits && let Some(score) = over {
-        report::count(facts.made_room(score));
+fn holder<A: Tables>(answer: &Tuple<A>, now_ns: u64, polite: bool) -> Holder {
+    let Some(record) = find(answer) else { return Holder::Nobody };
+    let asked = record.ask(|flow| {
+        let waits = flow.role_received(answer) == Some(Role::Return);
+        (waits, score(&flow.facts, now_ns, polite).is_some())
+    });
+    match asked {
+        Ok((false, _)) => return Holder::Nobody,
+        Ok((true, false)) => return Holder::Flow,
+        Ok((true, true)) => {}
+        Err(_) => return Holder::Busy,
+    }
+    let Some(mut locked) = record.try_lock() else { return Holder::Busy };
+    let flow = locked.flow();
+    let waits = flow.role_received(answer) == Some(Role::Return);
+    let score = score(&flow.facts, now_ns, polite);
+    if waits && let Some(score) = score {
+        report::count(flow.facts.made_room(score));
         clear(&mut locked);
     }
     locked.unlock();
-    waits && over.is_none()
+    if waits && score.is_none() { Holder::Flow } else { Holder::Nobody }
+}
+
+/// How well a flow's port can be taken, if it can.
+#[inline(always)]
+fn score(facts: &Facts, now_ns: u64, polite: bool) -> Option<u64> {
+    let score = facts.recyclable(now_ns, config::timeouts());
+    score.filter(|score| !polite || Facts::is_over_score(*score))
 }

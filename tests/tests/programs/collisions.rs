@@ -310,6 +310,61 @@ fn a_masqueraded_packet_is_not_moved_aside_for_itself() {
     }
 }
 
+/// How often each of two CPUs sends a packet of one flow: each finds the other at the flow's record
+/// now and then, if it needs the record for itself.
+const MANY: u32 = 20_000;
+
+/// Below a bridge, answers that have their frontend meet another egress hook, where they might be a
+/// connection of the node's own: the client is an endpoint, too.
+#[test]
+fn answers_at_a_second_device_pass_side_by_side() {
+    for a in families() {
+        let mut programs = load();
+        programs.cluster_ip(a.vip, Udp, &[(a.backends[0], true)]);
+        programs.cluster_ip(a.other_vip, Udp, &[(a.client, true)]);
+        pass(&programs, Ingress, &opening(Udp, a.client, a.vip));
+        let (reply, seen) = (answer(Udp, a.backends[0], a.client), answer(Udp, a.vip, a.client));
+        let both_devices = || {
+            for _ in 0..MANY {
+                assert_eq!(pass(&programs, Egress, &reply).src, a.vip);
+                untouched(&programs, Egress, &seen);
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(both_devices);
+            both_devices();
+        });
+        assert_eq!(programs.count(Outcome::FlowBusy), 0);
+        assert_eq!(programs.count(Outcome::DirectMoved), 0);
+    }
+}
+
+/// The same for requests with a masquerade address, and their answers on another CPU.
+#[test]
+fn a_masqueraded_packet_at_a_second_device_delays_no_answer() {
+    for a in families() {
+        let (mut programs, backend) = (load(), a.backends[2]);
+        programs.node_port(a.node, Udp, &[(backend, false)]);
+        let taken = masqueraded(&programs, &a, Udp);
+        let (request, sent) = (opening(Udp, a.other_client, backend), opening(Udp, taken, backend));
+        let reply = answer(Udp, backend, taken);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                stay_on_this_cpu();
+                for _ in 0..MANY {
+                    assert_eq!(pass(&programs, Egress, &request).src, taken);
+                    untouched(&programs, Egress, &sent);
+                }
+            });
+            for _ in 0..MANY {
+                assert_eq!(pass(&programs, Ingress, &reply).dst, a.other_client);
+            }
+        });
+        assert_eq!(programs.count(Outcome::FlowBusy), 0);
+        assert_eq!(programs.count(Outcome::DirectMoved), 0);
+    }
+}
+
 #[test]
 fn direct_segments_in_mid_stream_are_left_alone() {
     for a in families() {
