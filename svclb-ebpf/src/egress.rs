@@ -108,12 +108,18 @@ fn send<A: Network>(skb: &mut Skb, packet: &Packet<A>, known: &Known<A>) -> Step
         known.record.advance(facts, known.role, packet.tcp_flags, skb.ifindex(), now);
     }
     if facts.masq_port != 0 {
-        finish(skb, packet, known, now)
-    } else {
-        flow::masquerade(skb, known.record)?;
-        let known = flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
-        finish(skb, packet, &known, now)
+        return finish(skb, packet, known, now);
     }
+    match flow::masquerade(skb, known.record) {
+        // Busy: another CPU is choosing for a packet of the same flow.
+        Ok(()) | Err(Outcome::FlowBusy) => {}
+        Err(why) => return Err(why.into()),
+    }
+    let known = flow::between(&packet.tuple)?.ok_or(Outcome::FlowBusy)?;
+    if known.view.facts.masq_port == 0 {
+        return Err(Outcome::FlowBusy.into());
+    }
+    finish(skb, packet, &known, now)
 }
 
 #[inline(always)]
