@@ -46,7 +46,8 @@ fn outage(world: &mut World) -> Result<()> {
     // It comes back for those who change the cluster first, and for the nodes later.
     world.cluster.station().netns().nft(CUT_OFF)?;
     world.cluster.start_apiserver()?;
-    world.stop_pods(&pods[..2])?;
+    // Who is told to end serves its connections on.
+    world.end_pods(&pods[..2])?;
     let more = world.start_pods("steady", 4..6)?;
     goes_on(&load, began + length()?)?;
     let (back, ()) = Change::make("the API server is back", "steady", || {
@@ -60,8 +61,9 @@ fn outage(world: &mut World) -> Result<()> {
     wait_for("a new list", SOON, || (lists(world).ok()? > listed).then_some(()))?;
 
     world.delete_service("steady")?;
-    world.stop_pods(&now)?;
-    world.remove_pods(&[pods, more].concat());
+    let all = [pods, more].concat();
+    world.stop_pods(&all)?;
+    world.remove_pods(&all);
     Ok(())
 }
 

@@ -105,11 +105,8 @@ fn terminating(world: &mut World) -> Result<()> {
     let (outside, inside) = (world.lab.external().netns(), world.client()?);
     world.put_and_settle("created", "ending", &spec, outside, (&at, &pods[..1]))?;
     let load = Load::until_stopped(at[0], 1).start(outside)?;
-    // No kubelet ends it.
-    let (told, _) = Change::make("a pod is told to end", "ending", || {
-        let arguments = ["delete", "pod", &pods[0], "--grace-period=60", "--wait=false"];
-        world.cluster.kubectl(&arguments, "")
-    })?;
+    let end = || world.end_pods(&pods[..1]);
+    let (told, ()) = Change::make("a pod is told to end", "ending", end)?;
     told.settles(world, inside, &given.at(80), &pods[1..])?;
     told.settles(world, inside, &at, &pods[1..])?;
     for dst in &at {

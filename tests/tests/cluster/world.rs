@@ -78,6 +78,13 @@ impl World {
         names.iter().try_for_each(|name| self.api().delete("v1", "Pod", name))
     }
 
+    /// Tells pods to end; there is no kubelet that would end them.
+    pub(crate) fn end_pods(&self, names: &[String]) -> Result<()> {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let gracefully = ["delete", "pod", "--grace-period=600", "--wait=false"];
+        self.cluster.kubectl(&[&gracefully[..], &names].concat(), "").map(drop)
+    }
+
     /// Removes the processes and namespaces of pods that the API does not know any more.
     pub(crate) fn remove_pods(&mut self, names: &[String]) {
         for node in &mut self.lab.nodes {

@@ -59,11 +59,15 @@ fn endpoints_change(world: &mut World, family: Family) -> Result<()> {
     let changes: [&[&str]; 3] =
         [&["web-1", "web-2", "web-3", "web-4"], &["web-2", "web-4"], CHANGING.endpoints];
     for endpoints in changes {
-        CHANGING.write_slices(&world.lab, &world.manifests, endpoints)?;
+        // Who has to go serves its connections on.
+        let ending: Vec<_> =
+            WEB.endpoints.iter().copied().filter(|name| !endpoints.contains(name)).collect();
+        CHANGING.write_slices_with(&world.lab, &world.manifests, endpoints, &ending)?;
         wait_until_only(world, &CHANGING, family, endpoints)?;
         loads.iter().try_for_each(|load| load.wait_for_more(100))?;
     }
-    loads.into_iter().try_for_each(|load| load.stop()?.must_be_clean())
+    loads.into_iter().try_for_each(|load| load.stop()?.must_be_clean())?;
+    CHANGING.write_slices(&world.lab, &world.manifests, CHANGING.endpoints)
 }
 
 /// Waits until the service is answered by exactly `endpoints`, on both nodes.

@@ -11,6 +11,7 @@ use svclb_tests::{
 use crate::{
     custom::{Custom, Fields, Published},
     scenario::Scenario,
+    services::terminate,
     world::{PORT, World},
 };
 
@@ -91,10 +92,7 @@ impl Fleet {
         let names = self.names();
         let ends = terminating.map(|name| world.pod(name).map(|pod| pod.ip)).transpose()?;
         let mark = |text: String| match ends {
-            Some(ip) => Family::BOTH.iter().fold(text, |text, family| {
-                let own = format!("[\"{}\"]", ip.ip(*family));
-                text.lines().map(|line| terminate(line, &own) + "\n").collect()
-            }),
+            Some(ip) => terminate(&text, ip),
             None => text,
         };
         let publish = |service: &Custom| service.change_text(world, fields(service, &names), mark);
@@ -111,15 +109,6 @@ impl Fleet {
 fn fields<'a>(service: &Custom, endpoints: &'a [&'a str]) -> Fields<'a> {
     let spec: &[&str] = if service.name == LOCAL.name { &[EXTERNAL_LOCAL] } else { &[] };
     Fields { spec, endpoints, ..Fields::default() }
-}
-
-/// The line of a slice with its endpoint terminating, if it is that of the address.
-fn terminate(line: &str, address: &str) -> String {
-    const TERMINATING: &str = "{ready: false, serving: true, terminating: true}";
-    match line.contains(address) {
-        true => line.replace("{ready: true}", TERMINATING),
-        false => line.to_owned(),
-    }
 }
 
 /// Waits until nobody is connected to the pod any more.

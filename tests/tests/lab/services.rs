@@ -74,11 +74,36 @@ impl Service {
         manifests: &Manifests,
         endpoints: &[&str],
     ) -> Result<()> {
-        let places = endpoints.iter().map(|name| place(lab, name)).collect::<Result<Vec<_>>>()?;
+        self.write_slices_with(lab, manifests, endpoints, &[])
+    }
+
+    /// Writes the slices with these endpoints, and others that are about to end.
+    pub(crate) fn write_slices_with(
+        &self,
+        lab: &Lab,
+        manifests: &Manifests,
+        endpoints: &[&str],
+        ending: &[&str],
+    ) -> Result<()> {
+        let all = endpoints.iter().chain(ending);
+        let places = all.map(|name| place(lab, name)).collect::<Result<Vec<_>>>()?;
         let ports = [("http", "TCP", PORT), ("echo", "UDP", PORT)];
         let slices = Family::BOTH.map(|family| slice(self.name, family, &places, &ports));
-        manifests.write(&format!("slices-{}", self.name), &slices.join("---\n"))
+        let ends = &places[endpoints.len()..];
+        let text = ends.iter().fold(slices.join("---\n"), |text, (ip, _)| terminate(&text, *ip));
+        manifests.write(&format!("slices-{}", self.name), &text)
     }
+}
+
+/// Slices with that endpoint of theirs terminating.
+pub(crate) fn terminate(slices: &str, endpoint: Dual) -> String {
+    const TERMINATING: &str = "{ready: false, serving: true, terminating: true}";
+    let own = Family::BOTH.map(|family| format!("[\"{}\"]", endpoint.ip(family)));
+    let line = |line: &str| match own.iter().any(|own| line.contains(own)) {
+        true => line.replace("{ready: true}", TERMINATING) + "\n",
+        false => line.to_owned() + "\n",
+    };
+    slices.lines().map(line).collect()
 }
 
 /// Writes the manifests of the nodes and of all services.
