@@ -75,8 +75,9 @@ fn current<A: Network>(packet: &Packet<A>) -> Step<Option<Known<A>>> {
     if !reused || known.role != Role::RequestOut {
         return Ok(Some(known));
     }
-    flow::release(known.record, &packet.tuple)?;
-    report::count(Outcome::Reused);
+    if flow::release(known.record, &packet.tuple) {
+        report::count(Outcome::Reused);
+    }
     Ok(None)
 }
 

@@ -83,8 +83,9 @@ fn current<A: Network>(packet: &Packet<A>, now: u64) -> Step<Option<Known<A>>> {
         known.require_endpoint()?;
         return Ok(Some(known));
     };
-    flow::release(known.record, &packet.tuple)?;
-    report::count(why);
+    if flow::release(known.record, &packet.tuple) {
+        report::count(why);
+    }
     Ok(None)
 }
 

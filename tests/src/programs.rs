@@ -210,6 +210,11 @@ impl Programs {
         }
     }
 
+    /// Says that an endpoint of this node takes new flows again.
+    pub fn serve(&mut self, placed: &Placed, endpoint: usize) {
+        self.set_backend(placed, endpoint, backend_flags::SERVING | backend_flags::LOCAL);
+    }
+
     /// Says that an endpoint no longer takes new flows.
     pub fn stop_serving(&mut self, placed: &Placed, endpoint: usize) {
         self.set_backend(placed, endpoint, 0);

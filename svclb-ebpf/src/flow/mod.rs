@@ -133,10 +133,7 @@ pub fn look_between<A: Tables>(tuple: &Tuple<A>) -> Found {
 
 /// Asks a record what role a packet has, and puts what the role needs on the desk.
 #[inline(always)]
-fn look<A: Tables>(
-    record: Option<Record<A>>,
-    role: impl FnOnce(&Flow<A>) -> Option<Role>,
-) -> Found {
+fn look<A: Tables>(record: Option<Record<A>>, role: impl Fn(&Flow<A>) -> Option<Role>) -> Found {
     let Some(record) = record else { return Found::NOTHING };
     let found = record.ask(|flow| {
         let Some(role) = role(flow) else { return Found::NOTHING };
@@ -154,16 +151,21 @@ pub fn holder<A: Tables>(tuple: &Tuple<A>) -> Result<Option<(Role, u32)>, Outcom
     record.ask(|flow| Some((flow.role_between(tuple)?, flow.facts.ifindex)))
 }
 
-/// Ends the flow of the client's packet `received`. If the record holds another flow by now, there
-/// is nothing to end.
+/// Ends the flow of the client's packet `received`; whether this CPU did. If the record holds another
+/// flow by now, there is nothing to end; if another CPU has the record, it is most likely ending the
+/// flow for a packet of its own, and this one waits for that.
 #[inline(always)]
-pub fn release<A: Tables>(record: Record<A>, received: &Tuple<A>) -> Result<(), Outcome> {
-    let mut locked = record.try_lock().ok_or(Outcome::FlowBusy)?;
-    if locked.flow().received() == *received {
+pub fn release<A: Tables>(record: Record<A>, received: &Tuple<A>) -> bool {
+    let Some(mut locked) = record.try_lock() else {
+        record.wait();
+        return false;
+    };
+    let is_it = locked.flow().received() == *received;
+    if is_it {
         clear(&mut locked);
     }
     locked.unlock();
-    Ok(())
+    is_it
 }
 
 /// Takes an owned record's tuples out of the index and marks it free.

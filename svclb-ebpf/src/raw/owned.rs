@@ -12,8 +12,7 @@ use svclb_common::{
 
 use super::kernel::{exchange, repeat};
 
-/// How often a CPU looks again while another one has the value: as for flow records, far longer
-/// than anybody keeps one.
+/// How often a CPU looks again while another one has the value: far longer than anybody keeps one.
 const PATIENCE: u32 = 4096;
 
 const FREE: u64 = 0;

@@ -10,9 +10,9 @@ use svclb_common::{
     outcome::Outcome,
 };
 
-/// How often a reader looks again while another CPU changes a record: some ten microseconds, far
-/// longer than opening a flow takes.
-const PATIENCE: u32 = 4096;
+/// How often a reader looks again while another CPU changes a record: a hundred microseconds or two.
+/// Opening a flow takes one or two, but the CPU that does may be interrupted.
+const PATIENCE: u32 = 65_536;
 
 /// One flow record in the map.
 pub struct Record<A> {
@@ -47,13 +47,19 @@ impl<A: Address> Record<A> {
         self.number
     }
 
-    /// What `question` says of the record at a moment when nobody changes it.
+    /// What `question` says of the record at a moment when nobody changes it. It is asked again if
+    /// somebody began to meanwhile.
     ///
     /// # Errors
     /// `FlowBusy` if another CPU keeps changing the record, which takes it a few dozen instructions
     /// at a flow's beginning and end.
     #[inline(always)]
-    pub fn ask<T>(self, question: impl FnOnce(&Flow<A>) -> T) -> Result<T, Outcome> {
+    pub fn ask<T>(self, question: impl Fn(&Flow<A>) -> T) -> Result<T, Outcome> {
+        self.ask_once(&question).or_else(|_| self.ask_once(&question))
+    }
+
+    #[inline(always)]
+    fn ask_once<T>(self, question: impl Fn(&Flow<A>) -> T) -> Result<T, Outcome> {
         let before = self.wait();
         barrier();
         // SAFETY: an entry of an array map stays valid while the program runs; what was read while
@@ -64,9 +70,9 @@ impl<A: Address> Record<A> {
         if unchanged { Ok(answer) } else { Err(Outcome::FlowBusy) }
     }
 
-    /// Waits a little for the record to be nobody's.
+    /// Waits a little for the record to be nobody's; its generation, odd if it is still somebody's.
     #[inline(always)]
-    fn wait(self) -> u64 {
+    pub fn wait(self) -> u64 {
         let generation = self.generation();
         if generation & 1 == 0 {
             return generation;
