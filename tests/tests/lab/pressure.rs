@@ -188,26 +188,30 @@ impl Made {
 
 /// Packets from addresses that nobody has, each from a port of its own, so that nobody goes on after
 /// an answer.
-struct Flood {
+struct Flood<'a> {
     wire: Wire,
     gateway: [u8; 6],
     dst: SocketAddr,
     nobody: Vec<IpAddr>,
     packet: fn(SocketAddr, SocketAddr) -> Packet,
+    _untracked: Untracked<'a>,
 }
 
-impl Flood {
+impl<'a> Flood<'a> {
     fn new(
-        world: &World,
+        world: &'a World,
         family: Family,
         packet: fn(SocketAddr, SocketAddr) -> Packet,
     ) -> Result<Self> {
-        let (client, dst) = (world.lab.external(), NEAR.at(world.lab.node(1), family));
+        let node = world.lab.node(1);
+        let (client, dst) = (world.lab.external(), NEAR.at(node, family));
         client.netns().run(|| udp::who(dst))?;
         let gateway = client.netns().next_hop_mac(dst.ip())?;
         let wire = Wire::open(client.netns(), "eth0")?;
-        let nobody = (0..HOSTS as u8).map(|host| nobody_near(client.ip, host).ip(family)).collect();
-        Ok(Self { wire, gateway, dst, nobody, packet })
+        let nobody: Vec<_> =
+            (0..HOSTS as u8).map(|host| nobody_near(client.ip, host).ip(family)).collect();
+        let untracked = Untracked::new(node.netns(), &nobody)?;
+        Ok(Self { wire, gateway, dst, nobody, packet, _untracked: untracked })
     }
 
     /// A packet that was not sent before, or millions of packets ago: whoever asks again after an
@@ -237,6 +241,35 @@ impl Flood {
             sent += 1;
         }
         Ok(())
+    }
+}
+
+/// Addresses that the kernel's connection tracking is to leave alone: a flood would fill its table,
+/// and it drops what is new until the flood is forgotten.
+struct Untracked<'a>(&'a Netns);
+
+impl<'a> Untracked<'a> {
+    fn new(netns: &'a Netns, addresses: &[IpAddr]) -> Result<Self> {
+        let family = if addresses.iter().all(IpAddr::is_ipv4) { "ip" } else { "ip6" };
+        let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+        let addresses = addresses.join(", ");
+        netns.nft(&format!(
+            "table inet flood {{
+              chain prerouting {{
+                type filter hook prerouting priority raw;
+                {family} saddr {{ {addresses} }} notrack
+                {family} daddr {{ {addresses} }} notrack
+              }}
+            }}
+            "
+        ))?;
+        Ok(Self(netns))
+    }
+}
+
+impl Drop for Untracked<'_> {
+    fn drop(&mut self) {
+        let _removed = self.0.nft("delete table inet flood\n");
     }
 }
 
