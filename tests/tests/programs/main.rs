@@ -16,6 +16,7 @@ mod nat;
 mod objects;
 mod policies;
 mod pressure;
+mod races;
 mod sctp;
 mod vanish;
 
