@@ -67,7 +67,7 @@ pub use foreign::Foreign;
 pub use mangle::{Damage, Mangler};
 pub use manifests::Manifests;
 pub use narrow::{NARROW, Narrow};
-pub use netns::Netns;
+pub use netns::{Netns, NftTable};
 pub use network::has_bridge_netfilter;
 pub use node::Node;
 pub use observed::{HEALTH, METRICS, Reply};

@@ -142,6 +142,15 @@ impl Netns {
             .with_context(|| format!("network namespace {}", self.name))
     }
 
+    /// Adds a table of nftables (its family and its name, as `inet flood`) with these chains.
+    ///
+    /// # Errors
+    /// nft refuses it.
+    pub fn nft_table<'a>(&'a self, table: &'static str, chains: &str) -> Result<NftTable<'a>> {
+        self.nft(&format!("table {table} {{\n{chains}}}\n"))?;
+        Ok(NftTable { netns: self, table })
+    }
+
     /// Writes kernel parameters below /proc/sys of the namespace.
     ///
     /// # Errors
@@ -154,6 +163,21 @@ impl Netns {
             })
         })
         .with_context(|| format!("network namespace {}", self.name))
+    }
+}
+
+/// A table of nftables until the value drops.
+#[derive(Debug)]
+pub struct NftTable<'a> {
+    netns: &'a Netns,
+    table: &'static str,
+}
+
+impl Drop for NftTable<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.netns.nft(&format!("delete table {}\n", self.table)) {
+            eprintln!("a table of nftables stays behind: {error:#}");
+        }
     }
 }
 

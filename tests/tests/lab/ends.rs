@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::{Family, Netns, SOON},
+    lab::{Family, Netns, NftTable, SOON},
     suite::ensure_prompt,
     traffic::{PATIENCE, block_on},
 };
@@ -84,7 +84,7 @@ fn beside_other(
     let node = world.lab.node(1);
     node.svclb(&["unload"])?;
     nothing_left(node)?;
-    let _rules = OtherProxy::serve(world, family)?;
+    let _rules = other_proxy(world, family)?;
     let (pod, client) = (world.asker("web-2")?.netns, world.lab.external().netns());
     let mut connections =
         [Held::open(pod, FAR.cluster(family))?, Held::open(client, FAR.at(node, family))?];
@@ -96,44 +96,31 @@ fn beside_other(
 }
 
 /// Rules as kube-proxy writes them, for one service.
-struct OtherProxy<'a> {
-    node: &'a Netns,
-    family: &'static str,
-}
-
-impl<'a> OtherProxy<'a> {
-    fn serve(world: &'a World, family: Family) -> Result<Self> {
-        let (node, words) = (world.lab.node(1), if family == Family::V4 { "ip" } else { "ip6" });
-        let proxy = Self { node: node.netns(), family: words };
-        let endpoint = world.pod(FAR.endpoints[0])?.socket(family);
-        let translate = |asked: SocketAddr| {
-            format!("{words} daddr {} tcp dport {} dnat to {endpoint}\n", asked.ip(), asked.port())
-        };
-        let client = world.lab.external().ip.ip(family);
-        proxy.node.nft(&format!(
-            "table {words} other-proxy {{\n\
-               chain services {{\n\
-                 type nat hook prerouting priority dstnat;\n{}{}\
-               }}\n\
-               chain masquerading {{\n\
-                 type nat hook postrouting priority srcnat - 1;\n\
-                 {words} saddr {client} {words} daddr {} masquerade\n\
-               }}\n\
+fn other_proxy(world: &World, family: Family) -> Result<NftTable<'_>> {
+    let (words, table) = match family {
+        Family::V4 => ("ip", "ip other-proxy"),
+        Family::V6 => ("ip6", "ip6 other-proxy"),
+    };
+    let (node, endpoint) = (world.lab.node(1), world.pod(FAR.endpoints[0])?.socket(family));
+    let translate = |asked: SocketAddr| {
+        format!("{words} daddr {} tcp dport {} dnat to {endpoint}\n", asked.ip(), asked.port())
+    };
+    let client = world.lab.external().ip.ip(family);
+    node.netns().nft_table(
+        table,
+        &format!(
+            "chain services {{\n\
+               type nat hook prerouting priority dstnat;\n{}{}\
+             }}\n\
+             chain masquerading {{\n\
+               type nat hook postrouting priority srcnat - 1;\n\
+               {words} saddr {client} {words} daddr {} masquerade\n\
              }}\n",
             translate(FAR.cluster(family)),
             translate(FAR.at(node, family)),
             endpoint.ip(),
-        ))?;
-        Ok(proxy)
-    }
-}
-
-impl Drop for OtherProxy<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.node.nft(&format!("delete table {} other-proxy\n", self.family)) {
-            eprintln!("rules of another proxy stay behind: {error:#}");
-        }
-    }
+        ),
+    )
 }
 
 /// An HTTP connection that is kept.

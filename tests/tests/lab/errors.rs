@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use svclb_tests::{
-    lab::{Family, Netns, address},
+    lab::{Family, address},
     packet::Packet,
     traffic::{
         trace::{self, Probe},
@@ -97,32 +97,21 @@ fn error_of_a_client(world: &mut World, family: Family) -> Result<()> {
     Ok(())
 }
 
-/// A table of nftables until the value drops.
-struct Rules<'a>(&'a Netns);
-
-impl Drop for Rules<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.nft("delete table inet prohibited") {
-            eprintln!("{}: {error:#}", self.0.name());
-        }
-    }
-}
-
 /// Node 2 does not let packets through to its pod: "communication administratively prohibited".
 fn refusal(world: &mut World, family: Family) -> Result<()> {
     let node = world.lab.node(2).netns();
-    let rules = Rules(node);
     let pod = world.pod("web-3")?.ip;
-    node.nft(&format!(
-        "table inet prohibited {{\n\
-           chain forward {{\n\
-             type filter hook forward priority -1;\n\
-             ip daddr {} reject with icmp type admin-prohibited\n\
-             ip6 daddr {} reject with icmpv6 type admin-prohibited\n\
-           }}\n\
-         }}\n",
-        pod.v4, pod.v6
-    ))?;
+    let rules = node.nft_table(
+        "inet prohibited",
+        &format!(
+            "chain forward {{\n\
+               type filter hook forward priority -1;\n\
+               ip daddr {} reject with icmp type admin-prohibited\n\
+               ip6 daddr {} reject with icmpv6 type admin-prohibited\n\
+             }}\n",
+            pod.v4, pod.v6
+        ),
+    )?;
     let told = match family {
         Family::V4 => ErrorKind::HostUnreachable,
         Family::V6 => ErrorKind::PermissionDenied,

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use svclb_tests::{
-    lab::{Dual, Family, Netns, Node, SOON, Wire, wait_for},
+    lab::{Dual, Family, Netns, NftTable, Node, SOON, Wire, wait_for},
     packet::{Packet, flags},
     traffic::{http, udp},
 };
@@ -194,7 +194,7 @@ struct Flood<'a> {
     dst: SocketAddr,
     nobody: Vec<IpAddr>,
     packet: fn(SocketAddr, SocketAddr) -> Packet,
-    _untracked: Untracked<'a>,
+    _untracked: NftTable<'a>,
 }
 
 impl<'a> Flood<'a> {
@@ -210,7 +210,7 @@ impl<'a> Flood<'a> {
         let wire = Wire::open(client.netns(), "eth0")?;
         let nobody: Vec<_> =
             (0..HOSTS as u8).map(|host| nobody_near(client.ip, host).ip(family)).collect();
-        let untracked = Untracked::new(node.netns(), &nobody)?;
+        let untracked = untracked(node.netns(), &nobody)?;
         Ok(Self { wire, gateway, dst, nobody, packet, _untracked: untracked })
     }
 
@@ -244,33 +244,23 @@ impl<'a> Flood<'a> {
     }
 }
 
-/// Addresses that the kernel's connection tracking is to leave alone: a flood would fill its table,
+/// Makes the kernel's connection tracking leave these addresses alone: a flood would fill its table,
 /// and it drops what is new until the flood is forgotten.
-struct Untracked<'a>(&'a Netns);
-
-impl<'a> Untracked<'a> {
-    fn new(netns: &'a Netns, addresses: &[IpAddr]) -> Result<Self> {
-        let family = if addresses.iter().all(IpAddr::is_ipv4) { "ip" } else { "ip6" };
-        let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
-        let addresses = addresses.join(", ");
-        netns.nft(&format!(
-            "table inet flood {{
-              chain prerouting {{
-                type filter hook prerouting priority raw;
-                {family} saddr {{ {addresses} }} notrack
-                {family} daddr {{ {addresses} }} notrack
-              }}
-            }}
+fn untracked<'a>(netns: &'a Netns, addresses: &[IpAddr]) -> Result<NftTable<'a>> {
+    let family = if addresses.iter().all(IpAddr::is_ipv4) { "ip" } else { "ip6" };
+    let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+    let addresses = addresses.join(", ");
+    netns.nft_table(
+        "inet flood",
+        &format!(
+            "chain prerouting {{
+               type filter hook prerouting priority raw;
+               {family} saddr {{ {addresses} }} notrack
+               {family} daddr {{ {addresses} }} notrack
+             }}
             "
-        ))?;
-        Ok(Self(netns))
-    }
-}
-
-impl Drop for Untracked<'_> {
-    fn drop(&mut self) {
-        let _removed = self.0.nft("delete table inet flood\n");
-    }
+        ),
+    )
 }
 
 /// One of [`HOSTS`] addresses beside a client's that no machine has.
